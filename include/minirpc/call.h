@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* A call, at either end, as bytes: what the generated stubs are made of. Most programs never need
+ *this header; it is the one for proxies, for other serializations, and for what the stubs leave out
+ *(peer, metadata, pause).
+ *
+ * Every call obeys one grammar in each direction: headers? message* end. A client opens a call,
+ *sends messages and ends its side; the server answers with messages and ends the call with a
+ *status.
+ *
+ *	static const struct minirpc_call_events events = { .on_message = on_reply, .on_end = on_done
+ *}; static const struct minirpc_method echo = { .path = "/demo.Echo/Echo" };
+ *
+ *	r = minirpc_call_open(&call, channel, &echo, NULL, &events, user);
+ *	r = minirpc_call_send(call, "hi", 2);
+ *	r = minirpc_call_end(call, NULL);
+ *
+ * Who owns the handle: a client's call lives until its on_end returns or until minirpc_call_cancel;
+ *a server's call lives until the handler ends it with minirpc_call_end (or cancels it), also when
+ *on_end has said before that the peer is gone. No event is ever delivered from inside one of these
+ *functions. */
+#ifndef MINIRPC_CALL_H
+#define MINIRPC_CALL_H
+
+#include <minirpc/metadata.h>
+#include <minirpc/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct minirpc_call minirpc_call;
+typedef struct minirpc_channel minirpc_channel;
+
+/* What is known of a method before any call of it. Must stay valid, unchanged, as long as a server
+ * or a call uses it; generated code has them static. */
+enum {
+	MINIRPC_CLIENT_STREAMING = 1, /* any number of requests; otherwise exactly one [W-15] */
+	MINIRPC_SERVER_STREAMING =
+		2, /* any number of responses; otherwise exactly one when the status is OK */
+	MINIRPC_IDEMPOTENT = 4,     /* idempotency_level of the .proto: safe to repeat */
+	MINIRPC_NO_SIDE_EFFECTS = 8 /* idempotency_level of the .proto: only looks */
+};
+
+struct minirpc_method {
+	const char *path; /* "/package.Service/Method" */
+	unsigned flags;   /* the MINIRPC_ bits above */
+};
+
+struct minirpc_message {
+	const void *data;
+	size_t len;
+	bool compressed; /* it travelled compressed; data is not */
+};
+
+/* What can happen to a call. Every pointer may be NULL. The order is: on_headers, then on_message
+ * any number of times, then on_half_close (server only), and on_end at most once and last.
+ * on_writable comes in between as room appears. */
+struct minirpc_call_events {
+	/* Client: the server's initial metadata. Server: a new call; the first event of each. */
+	void (*on_headers)(minirpc_call *call, const struct minirpc_metadata *metadata, void *user);
+	/* One whole message, valid during the event. When it returns, its flow-control credit goes
+	 * back to the peer. */
+	void (*on_message)(minirpc_call *call, const struct minirpc_message *message, void *user);
+	/* Server only: the client will send no more messages. */
+	void (*on_half_close)(minirpc_call *call, void *user);
+	/* After minirpc_call_send answered -EAGAIN: there is room again. */
+	void (*on_writable)(minirpc_call *call, void *user);
+	/* Client: the call is over, this is its one status; trailing metadata by
+	 * minirpc_call_trailers; the handle is gone when this returns. Server: the peer has left
+	 * (CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE when this server stops hard) before the
+	 * handler ended the call; nothing that is sent arrives any more, and the handler still has
+	 * to end the call, now or later. Not delivered after minirpc_call_end of a server or
+	 * minirpc_call_cancel. */
+	void (*on_end)(minirpc_call *call, const struct minirpc_status *status, void *user);
+};
+
+struct minirpc_call_options {
+	minirpc_time
+		timeout; /* from now; 0: no deadline of its own. A passed one (< 0) fails at once */
+	const struct minirpc_field
+		*metadata;    /* initial metadata to send, ended by an empty field; copied */
+	minirpc_call *parent; /* a server call on the same loop: its deadline bounds this call, and
+				 this call is cancelled (on_end says CANCELLED) when that one is
+				 over in any way */
+	bool wait_for_ready;  /* wait, up to the deadline, while the server cannot be reached [B-3]
+			       */
+	minirpc_call **ret_call; /* async stubs: where to put the handle, for minirpc_call_cancel */
+	size_t max_receive_message; /* bytes; 0: the channel's */
+	void *reserved[6];          /* leave 0 */
+};
+
+/* ---- Client ---- */
+
+/* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
+ * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
+ * M-1 forbids or with a reserved key); -EXDEV (parent on another loop); -E2BIG (metadata above the
+ * limit); -ENOMEM; -ESHUTDOWN (channel is being freed). */
+MINIRPC_API int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
+				  const struct minirpc_method *method,
+				  const struct minirpc_call_options *options,
+				  const struct minirpc_call_events *events, void *user);
+
+/* Runs the call's loop until the call is over; the client's own on_end is delivered as usual. For
+ * programs without a loop of their own. Returns 0; -EDEADLK when the loop is running already (you
+ * are inside a callback), which leaves the call as it was; -EINVAL when the host runs the loop
+ * (hooks, manual). */
+MINIRPC_API int minirpc_call_wait(minirpc_call *call);
+
+/* ---- Both ends ---- */
+
+/* Sends one message; the bytes are copied.
+ *
+ * The only rule to learn: a message is taken whole while the bytes that wait in this call are fewer
+ * than its queue limit (64 KiB unless set), so an empty queue takes any message. Otherwise the
+ * answer is -EAGAIN, nothing was taken, and one on_writable follows when there is room. Returns 0,
+ * -EAGAIN, -EPIPE (our side has ended, or the call is over), -EMSGSIZE (above the send limit or
+ * 2^32-1 bytes), -EPROTO (a second message where the method allows one), -ENOMEM. */
+MINIRPC_API int minirpc_call_send(minirpc_call *call, const void *data, size_t len);
+
+/* As minirpc_call_send, without the copy: `write` is called once, at once, and must fill exactly
+ * len bytes. */
+MINIRPC_API int minirpc_call_send_with(minirpc_call *call, size_t len,
+				       void (*write)(void *user, uint8_t *data), void *user);
+
+/* Ends our side of the call.
+ *
+ * A client ends without status (NULL): "no more requests". A server ends with the status that the
+ * client will see, and with that gives the call back: do not use it again. Messages sent before are
+ * still delivered. NULL at a server is OK.
+ *
+ * Returns 0, or -EPIPE if our side has ended already (client). Never fails for lack of memory; at
+ * worst the status goes out without its text. */
+MINIRPC_API int minirpc_call_end(minirpc_call *call, const struct minirpc_status *status);
+
+/* Server: minirpc_call_end with a code and a formatted text. */
+MINIRPC_API void minirpc_call_fail(minirpc_call *call, enum minirpc_code code, const char *format,
+				   ...) MINIRPC_PRINTF(3, 4);
+
+/* A goodbye from either end: the stream is reset, nothing more is sent or delivered (no on_end),
+ * and the handle is gone. NULL is fine. */
+MINIRPC_API void minirpc_call_cancel(minirpc_call *call);
+
+/* Client: ends the call from our side with this status, to be told by on_end in the next turn; the
+ * peer sees a cancellation. For interceptors, parents and programs that want their on_end. Returns
+ * 0, or -EPIPE (over already). */
+MINIRPC_API int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status);
+
+/* Holds back on_message (and what follows it) until resume. The peer may go on sending until the
+ * window is full, and is then held off by flow control. A reset, a deadline or a cancellation still
+ * comes through. */
+MINIRPC_API void minirpc_call_pause(minirpc_call *call);
+MINIRPC_API void minirpc_call_resume(minirpc_call *call);
+
+/* Replaces the table of events and the user pointer. The table must stay valid as long as the call.
+ */
+MINIRPC_API void minirpc_call_listen(minirpc_call *call, const struct minirpc_call_events *events,
+				     void *user);
+MINIRPC_API void *minirpc_call_user(const minirpc_call *call);
+
+/* Zeroed memory, aligned for anything, that lives as long as the call: until after the client's
+ * on_end, or until the server's minirpc_call_end or cancel. NULL when there is none. For state of a
+ * handler; there is nothing to free. */
+MINIRPC_API void *minirpc_call_alloc(minirpc_call *call, size_t size);
+
+/* ---- Server ---- */
+
+/* Sends initial metadata now (the array may be NULL: none). Without it headers go with the first
+ * message, or not at all when the call fails at once. Returns 0, -EINVAL, -E2BIG, -EPIPE (headers
+ * or messages were sent before, or over), -ENOMEM. */
+MINIRPC_API int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *metadata);
+
+/* Sets the trailing metadata that minirpc_call_end will send; replaces what was set before.
+ * Returns 0, -EINVAL, -E2BIG, -EPIPE, -ENOMEM. */
+MINIRPC_API int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata);
+
+/* ---- To look at ---- */
+
+/* Metadata that came in; NULL before on_headers. The server's also shows "user-agent". */
+MINIRPC_API const struct minirpc_metadata *minirpc_call_headers(const minirpc_call *call);
+
+/* Client, in on_end: trailing metadata; NULL when there was none. */
+MINIRPC_API const struct minirpc_metadata *minirpc_call_trailers(const minirpc_call *call);
+
+MINIRPC_API const char *minirpc_call_path(const minirpc_call *call);      /* "/rpc.Cache/Get" */
+MINIRPC_API const char *minirpc_call_authority(const minirpc_call *call); /* never NULL */
+MINIRPC_API bool minirpc_call_is_server(const minirpc_call *call);
+
+/* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
+ * given. "" while a client's call has no connection. */
+MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
+
+/* The peer's certificate in DER, when it sent one and it was verified; NULL otherwise. Lives as
+ * long as the connection. */
+MINIRPC_API const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_len);
+
+/* When the call is given up, on the loop's clock, or MINIRPC_NEVER; and what is left until then,
+ * never below 0. */
+MINIRPC_API minirpc_time minirpc_call_deadline(const minirpc_call *call);
+MINIRPC_API minirpc_time minirpc_call_time_left(const minirpc_call *call);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

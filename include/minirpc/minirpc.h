@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* libminirpc: gRPC for C, client and server. This header includes the others; read them in this
+ *order:
+ *
+ *	base.h      times, log levels, versions
+ *	status.h    how a call ended
+ *	metadata.h  key-value pairs beside the messages
+ *	loop.h      where events come from: libev, your own loop, or none
+ *	tls.h       who we are, whom we trust
+ *	channel.h   a client's way to a server
+ *	server.h    listeners and methods
+ *	typed.h     what generated stubs are made of (needs protobuf-c)
+ *	call.h      calls as bytes, and what stubs leave out
+ *	limits.h    what a connection may cost
+ *	conn.h      move the bytes yourself
+ *
+ * The usual start is a .proto file: `protoc --minirpc_out=. hello.proto` writes hello.pb-c.[ch] and
+ *hello.minirpc.[ch]; examples/hello is a server and a client of a few lines each; docs/tour.md
+ *explains them. */
+#ifndef MINIRPC_MINIRPC_H
+#define MINIRPC_MINIRPC_H
+
+#include <minirpc/base.h>
+#include <minirpc/call.h>
+#include <minirpc/channel.h>
+#include <minirpc/conn.h>
+#include <minirpc/limits.h>
+#include <minirpc/loop.h>
+#include <minirpc/metadata.h>
+#include <minirpc/server.h>
+#include <minirpc/status.h>
+#include <minirpc/tls.h>
+#include <minirpc/typed.h>
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A server: listeners, connections and a table of methods, on one loop.
+ *
+ *	r = minirpc_server_new(&server, loop, NULL);
+ *	r = rpc_cache_serve(server, &handlers, cache);            // generated, see typed.h
+ *	r = minirpc_server_listen(server, "localhost:5051", NULL);
+ *	r = minirpc_loop_run(loop);
+ *	minirpc_server_free(server);
+ *
+ * For N cores: N threads, each with a loop and a server of its own, all listening on one port with
+ *.reuse_port. */
+#ifndef MINIRPC_SERVER_H
+#define MINIRPC_SERVER_H
+
+#include <minirpc/call.h>
+#include <minirpc/limits.h>
+#include <minirpc/loop.h>
+#include <minirpc/tls.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct minirpc_server minirpc_server;
+
+struct minirpc_server_options {
+	minirpc_tls *tls;           /* NULL: clear text; a reference is taken */
+	size_t max_receive_message; /* bytes of one request; 0: 4 MiB [S-7] */
+	size_t max_send_message;    /* bytes of one response; 0: 2^32-1 */
+	size_t send_queue;          /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
+	uint32_t max_connections;   /* more are accepted and closed at once; 0: 10000 */
+	uint32_t max_method_calls;  /* reserved for admission; leave 0 */
+	struct minirpc_conn_limits limits;
+	void *reserved[8]; /* leave 0 */
+};
+
+struct minirpc_listen_options {
+	bool reuse_port;    /* SO_REUSEPORT: several servers share one port */
+	bool only_ipv6;     /* "[::]:port" does not take IPv4 */
+	int backlog;        /* 0: 1024 */
+	uint16_t *ret_port; /* where to put the port that was bound, for port 0; may be NULL */
+	char *error;        /* a sentence about what failed; may be NULL */
+	size_t error_size;
+	void *reserved[4]; /* leave 0 */
+};
+
+/* Makes a server that does not listen yet. Returns 0, -EINVAL (limits out of range), -ENOMEM. */
+MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
+				   const struct minirpc_server_options *options);
+
+/* Stops hard, then frees: listeners close, connections too, open calls see on_end(UNAVAILABLE) no
+ * more: their handles are gone when this returns. NULL is fine. May be called from a callback.
+ * Returns NULL. */
+MINIRPC_API minirpc_server *minirpc_server_free(minirpc_server *server);
+
+/* Adds a method as bytes; generated code does this through typed.h. For each call
+ * events->on_headers is the first event, with this user pointer; minirpc_call_listen gives the call
+ * another table or pointer. `drop` (may be NULL) is called with user when the server is freed.
+ * method, path and events must stay valid as long as the server. Returns 0, -EEXIST (path is
+ * taken), -EINVAL (path not "/service/method"), -ENOMEM; then drop is not called. */
+MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
+				   const struct minirpc_call_events *events, void *user,
+				   void (*drop)(void *user));
+
+/* Listens on an address: "host:port", "[::1]:port", ":port" (any), "unix:/path". A name means every
+ * address it resolves to, all on one and the same port, port 0 included. May be called several
+ * times, also while running. Name resolution blocks. Returns 0, -EINVAL, -EADDRINUSE,
+ * -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name), -EMFILE, -ENOMEM and what else the system says.
+ */
+MINIRPC_API int minirpc_server_listen(minirpc_server *server, const char *address,
+				      const struct minirpc_listen_options *options);
+
+/* Adopts a listening socket, non-blocking or not (socket activation, sockets passed from a parent).
+ * The server owns and closes it. Returns 0, -EINVAL, -ENOMEM. */
+MINIRPC_API int minirpc_server_listen_fd(minirpc_server *server, int fd);
+
+/* Stops gently: listeners close; every connection says GOAWAY in two steps [G-2], takes no new
+ * calls and ends when its last call has; what is left after `grace` (0: no limit) is cancelled.
+ * Then done(server, user) is called from the loop; it may free the server. Returns 0, or -EALREADY:
+ * grace is replaced when it ends earlier. */
+MINIRPC_API int minirpc_server_drain(minirpc_server *server, minirpc_time grace,
+				     void (*done)(minirpc_server *server, void *user), void *user);
+
+/* Stops hard: listeners and connections close now, open calls get on_end(UNAVAILABLE). */
+MINIRPC_API void minirpc_server_stop(minirpc_server *server);
+
+MINIRPC_API minirpc_loop *minirpc_server_loop(const minirpc_server *server);
+
+/* Sums over all connections since the server began; and what is open now. */
+MINIRPC_API void minirpc_server_counts(const minirpc_server *server,
+				       struct minirpc_conn_counts *ret_counts);
+MINIRPC_API size_t minirpc_server_open_calls(const minirpc_server *server);
+MINIRPC_API size_t minirpc_server_open_connections(const minirpc_server *server);
+
+/* The server of a call that came in; NULL for a client's. */
+MINIRPC_API minirpc_server *minirpc_call_server(const minirpc_call *call);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

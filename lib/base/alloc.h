@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory: the only way to it for the whole library, so that a test can make any allocation fail
+ * (test/world puts an alloc.c of its own in front of ours). */
+#ifndef MRPC_BASE_ALLOC_H
+#define MRPC_BASE_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void *mrpc_alloc(size_t size);            /* not zeroed; NULL when there is none */
+void *mrpc_zalloc(size_t size);           /* zeroed */
+void *mrpc_realloc(void *p, size_t size); /* the old block stays when NULL comes back */
+void *mrpc_free(void *p);                 /* NULL is fine; returns NULL */
+char *mrpc_strdup(const char *s);
+char *mrpc_strndup(const char *s, size_t len); /* NUL added */
+
+/* Sums and products of sizes that come from a peer: false when they would wrap. */
+static inline bool mrpc_add(size_t a, size_t b, size_t *ret)
+{
+	return !__builtin_add_overflow(a, b, ret);
+}
+
+static inline bool mrpc_mul(size_t a, size_t b, size_t *ret)
+{
+	return !__builtin_mul_overflow(a, b, ret);
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Call: two lanes, a deadline and a status; the same object for client and server. See call.c.
+ *
+ *	user --verbs--> out lane --> transport (an HTTP/2 stream)
+ *	user <-events-- in lane  <-- transport
+ */
+#ifndef MRPC_CALL_CALL_H
+#define MRPC_CALL_CALL_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/timers.h"
+#include "base/turn.h"
+#include "call/lane.h"
+#include "call/metadata.h"
+
+#include <minirpc/call.h>
+
+enum mrpc_role { MRPC_CLIENT, MRPC_SERVER };
+
+/* What a call needs of the loop that it lives on. */
+struct mrpc_place {
+	struct mrpc_turn *turn;
+	const minirpc_time *now; /* the time of the current turn */
+	const struct mrpc_log *log;
+};
+
+/* Who connects a client's call to a transport, and may connect it again: the channel. */
+struct mrpc_call_owner_ops {
+	/* The attempt ended before it was committed. unprocessed: the server certainly did not see
+	 * it [R-4]. True: the owner will attach the call again (out lane rewound by the caller of
+	 * this); false: the status is final. */
+	bool (*attempt_failed)(struct minirpc_call *call, const struct minirpc_status *status,
+			       bool unprocessed);
+	/* The call is over and may be freed once this returns; it was taken off the transport
+	 * before. */
+	void (*over)(struct minirpc_call *call);
+	/* Runs the loop until *done. */
+	int (*wait)(struct minirpc_call *call, const bool *done);
+};
+
+/* The transport's side of a call, an HTTP/2 stream. */
+struct mrpc_call_transport_ops {
+	/* The call has been cut (cancel, deadline, abort): let go of it and reset the stream.
+	 * Called from call verbs and timers, never by the transport itself. After it returns the
+	 * call no longer knows the transport. */
+	void (*detach)(void *transport, struct minirpc_call *call);
+};
+
+struct mrpc_children {
+	struct mrpc_list calls; /* client calls made with .parent */
+};
+
+struct minirpc_call {
+	enum mrpc_role role;
+	unsigned refs; /* handle, transport, delivery in progress */
+	struct mrpc_place place;
+	const struct minirpc_call_events *events;
+	void *user;
+	const struct minirpc_method *method; /* server: NULL until routed */
+	unsigned flags; /* method flags in force; server: set by mrpc_call_route */
+
+	struct mrpc_lane in, out;
+	struct mrpc_task task; /* reader of in, writer of out */
+	struct mrpc_timer deadline_timer;
+	minirpc_time deadline; /* MINIRPC_NEVER: none */
+	minirpc_time started;
+
+	bool has_handle; /* the user owns the handle */
+	bool told_end;   /* on_end was delivered, or never will be */
+	bool paused;
+	bool want_room;   /* -EAGAIN was answered, on_writable is owed */
+	bool half_closed; /* server: on_half_close was delivered */
+	bool wait_for_ready;
+	bool committed; /* response headers arrived, or the replay buffer overflowed */
+	bool headers_told;
+	bool in_delivery;
+
+	char *path, *authority;  /* in the arena */
+	const char *peer;        /* the transport's; "" when there is none */
+	const void *certificate; /* the transport's */
+	size_t certificate_len;
+
+	struct minirpc_metadata in_headers, in_trailers, out_headers, out_trailers;
+	struct minirpc_status
+		in_status; /* at a client: how the call ended; at a server: why the peer left */
+	struct minirpc_status out_status; /* server: what we answer */
+
+	const struct mrpc_call_transport_ops *transport_ops;
+	void *transport;
+	const struct mrpc_call_owner_ops *owner_ops;
+	void *owner; /* client: the channel. server: the server (for minirpc_call_server) */
+	struct mrpc_list owner_node; /* in the owner's list of calls */
+	struct minirpc_call *parent;
+	struct mrpc_list parent_node;
+	struct mrpc_list children;
+	unsigned attempts; /* attached so many times */
+
+	size_t max_receive_message, max_send_message;
+	struct mrpc_arena arena;
+	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
+};
+
+struct mrpc_call_config {
+	struct mrpc_place place;
+	struct mrpc_timers *timers; /* where the deadline runs */
+	size_t send_queue;          /* 0: 64 KiB */
+	size_t max_receive_message; /* 0: 4 MiB */
+	size_t max_send_message;    /* 0: 2^32-1 */
+};
+
+/* ---- Making calls: the channel, and h2 for a call that came in ---- */
+
+/* The new call has one reference, the handle's. Returns 0 or -ENOMEM. */
+int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
+		  const struct mrpc_call_config *config);
+
+int mrpc_call_set_path(struct minirpc_call *call, const char *path, size_t len);
+int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, size_t len);
+
+/* Sets the deadline and starts its timer; a time in the past fires in the next run of the timers.
+ */
+void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at);
+
+/* Ties a client's call to a server's: deadline cut down, cancelled with it. */
+void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent);
+
+struct minirpc_call *mrpc_call_ref(struct minirpc_call *call);
+void mrpc_call_unref(struct minirpc_call *call);
+
+/* ---- The transport's verbs ---- */
+
+/* Takes the call on: sets the transport and one reference for it, and the stream's task as reader
+ * of out and writer of in. */
+void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transport_ops *ops,
+		      void *transport, struct mrpc_task *task);
+
+/* Lets go: no more parts will come. Gives the reference back; the call may be gone when this
+ * returns. */
+void mrpc_call_detach(struct minirpc_call *call);
+
+/* The headers in call->in_headers are complete. Client: commits the call. Returns 0 or -EPROTO. */
+int mrpc_call_received_headers(struct minirpc_call *call);
+
+/* One whole message. Takes ownership unless it fails with -EPIPE. */
+int mrpc_call_received_message(struct minirpc_call *call, struct mrpc_part *part);
+
+/* Server: END_STREAM of the requests. */
+void mrpc_call_received_half_close(struct minirpc_call *call);
+
+/* The end. Client: the status to tell; in_trailers are complete. Server: the peer left (status says
+ * why). `abrupt` drops messages that were not delivered yet; otherwise they come first. The status
+ * is copied. `unprocessed` as in attempt_failed. The transport detaches after this. */
+void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_status *status,
+			    bool abrupt, bool unprocessed);
+
+/* ---- The owner's verbs ---- */
+
+/* Ends the call from our side with this status, whatever its state: resets the stream if there is
+ * one, on_end follows in the next turn. For deadlines, lost parents, shutdown. Harmless when it is
+ * over. */
+void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text);
+
+/* Takes the handle away without an event: minirpc_call_cancel, and channel or server being freed.
+ */
+void mrpc_call_drop(struct minirpc_call *call);
+
+/* Server: names the method (its flags give the cardinality) and the events, before on_headers goes
+ * to the user. */
+void mrpc_call_route(struct minirpc_call *call, const struct minirpc_method *method,
+		     const struct minirpc_call_events *events, void *user);
+
+bool mrpc_call_is_over(const struct minirpc_call *call); /* told_end, or the handle is gone */
+
+#endif

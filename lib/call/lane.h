@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Lane: one direction of a call, a queue of parts with gRPC's grammar (headers? message* end). See
+ * lane.c. */
+#ifndef MRPC_CALL_LANE_H
+#define MRPC_CALL_LANE_H
+
+#include "base/turn.h"
+#include "call/part.h"
+
+enum mrpc_lane_state {
+	MRPC_LANE_IDLE, /* nothing pushed */
+	MRPC_LANE_OPEN, /* headers or a message pushed */
+	MRPC_LANE_ENDED /* end pushed, or cut */
+};
+
+struct mrpc_lane {
+	struct mrpc_turn *turn;
+	struct mrpc_task *reader; /* woken by push, end, cut; may be NULL */
+	struct mrpc_task *writer; /* woken when room appears after a refusal, and when credit is
+				     due; may be NULL */
+	struct mrpc_part *head;   /* first part kept */
+	struct mrpc_part *tail;
+	struct mrpc_part *cursor; /* next part to read; NULL: none */
+	size_t unread;            /* bytes of messages from the cursor on */
+	size_t kept;              /* bytes of messages before the cursor (retained only) */
+	size_t limit;      /* send rule: no message is taken while unread >= limit; 0: no limit */
+	size_t taken;      /* bytes read since the writer last looked (mrpc_lane_credit) */
+	unsigned messages; /* messages pushed, saturating at 2 (for cardinality) */
+	enum mrpc_lane_state state;
+	bool retained; /* keep parts behind the cursor for a rewind */
+	bool refused;  /* a message was refused: the writer wants to hear of room */
+	bool was_cut;  /* ended by mrpc_lane_cut: whoever reads must not finish politely */
+	struct mrpc_part headers, end; /* embedded, so that beginning and ending never allocate */
+};
+
+void mrpc_lane_init(struct mrpc_lane *lane, struct mrpc_turn *turn);
+void mrpc_lane_clear(struct mrpc_lane *lane); /* frees the parts */
+
+/* ---- Writer ---- */
+
+/* Headers first, once. Returns 0 or -EPROTO. What is in them is the call's business. */
+int mrpc_lane_push_headers(struct mrpc_lane *lane);
+
+/* True when the send rule would take a message now. Otherwise notes that the writer waits. */
+bool mrpc_lane_has_room(struct mrpc_lane *lane);
+
+/* Takes ownership of the part unless it fails. Returns 0 or -EPIPE (ended). Does not look at the
+ * limit. */
+int mrpc_lane_push(struct mrpc_lane *lane, struct mrpc_part *part);
+
+/* The end, after everything pushed before. Returns 0 or -EPIPE (ended already). */
+int mrpc_lane_end(struct mrpc_lane *lane);
+
+/* Ends now: what is unread is dropped, the end is the next part to read. Harmless on a lane whose
+ * end was read; a lane that has ended but is not read to its end loses what is left. */
+void mrpc_lane_cut(struct mrpc_lane *lane);
+
+/* Bytes that the reader took since the last time; forgets them. */
+size_t mrpc_lane_credit(struct mrpc_lane *lane);
+
+/* ---- Reader ---- */
+
+/* The part at the cursor, or NULL. */
+struct mrpc_part *mrpc_lane_peek(const struct mrpc_lane *lane);
+
+/* Moves the cursor over that part, which is freed unless the lane is retained; counts it as taken.
+ */
+void mrpc_lane_next(struct mrpc_lane *lane);
+
+/* Moves the cursor over that message and gives it to the caller, who frees it. Not while retained.
+ */
+struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane);
+
+/* True once the end has been read. */
+bool mrpc_lane_is_over(const struct mrpc_lane *lane);
+
+/* ---- Retry ---- */
+
+void mrpc_lane_retain(struct mrpc_lane *lane); /* before anything is read */
+void mrpc_lane_rewind(struct mrpc_lane *lane); /* cursor back to the head; wakes the reader */
+void mrpc_lane_commit(
+	struct mrpc_lane *lane); /* no rewind any more: drops what is behind the cursor */
+
+#endif

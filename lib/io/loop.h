@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Loop: descriptors, one clock, timers and the turn, over a backend (libev, hooks, or none). See
+ * loop.c. */
+#ifndef MRPC_IO_LOOP_H
+#define MRPC_IO_LOOP_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/timers.h"
+#include "base/turn.h"
+
+#include <minirpc/loop.h>
+
+struct minirpc_watch {
+	minirpc_loop *loop;
+	struct mrpc_list node; /* in the loop's list of ready ones */
+	int fd;                /* -1: not watching */
+	unsigned events, ready;
+	void (*on_ready)(struct minirpc_watch *watch, unsigned events);
+	void *backend; /* the backend's handle */
+};
+
+struct mrpc_loop_backend {
+	int (*watch)(minirpc_loop *loop, struct minirpc_watch *watch);
+	int (*change)(minirpc_loop *loop, struct minirpc_watch *watch);
+	void (*unwatch)(minirpc_loop *loop, struct minirpc_watch *watch);
+	void (*wake_at)(minirpc_loop *loop,
+			minirpc_time at); /* called only when the time changes */
+	minirpc_time (*now)(minirpc_loop *loop);
+	int (*run)(minirpc_loop *loop, const bool *done); /* NULL: the host runs it */
+	void (*free)(minirpc_loop *loop);
+};
+
+struct minirpc_loop {
+	struct mrpc_turn turn;
+	struct mrpc_timers timers;
+	minirpc_time now;
+	struct mrpc_log log;
+	const struct mrpc_loop_backend *backend;
+	void *backend_data;
+	struct mrpc_list ready;      /* watches with something to do */
+	struct mrpc_loop_post *post; /* the door from other threads */
+	struct mrpc_buf out; /* one for all links: bytes of the connection that is being flushed */
+	uint8_t *in;         /* one for all links: MRPC_LOOP_IN bytes, what was just read */
+	minirpc_time wake_at;
+	bool running, in_turn, stopped;
+};
+
+#define MRPC_LOOP_IN 65536u
+
+/* Starts watching. events may be 0. Returns 0 or -errno. watch must be zeroed or unwatched before.
+ */
+int mrpc_loop_watch(minirpc_loop *loop, struct minirpc_watch *watch, int fd, unsigned events,
+		    void (*on_ready)(struct minirpc_watch *watch, unsigned events));
+int mrpc_loop_change(struct minirpc_watch *watch, unsigned events); /* cheap when nothing changes */
+void mrpc_loop_unwatch(struct minirpc_watch *watch); /* harmless twice; before the fd is closed */
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The main of every test program: runs the suite that its one test file defines. */
+#include "run_suite.h"
+
+#include <stdlib.h>
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
