@@ -48,6 +48,14 @@ struct minirpc_loop {
 
 #define MRPC_LOOP_IN 65536u
 
+/* Outside a turn `now` is the time of the last one, which may be long ago: verbs that count from now, or
+ * pass it on, read the clock first. Inside a turn time stands still. */
+static inline void mrpc_loop_refresh(minirpc_loop *loop)
+{
+	if (!loop->in_turn)
+		loop->now = loop->backend->now(loop);
+}
+
 /* Starts watching. events may be 0. Returns 0 or -errno. watch must be zeroed or unwatched before.
  */
 int mrpc_loop_watch(minirpc_loop *loop, struct minirpc_watch *watch, int fd, unsigned events,

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Backoff in whole nanoseconds. The jitter needs spread, not secrecy: a splitmix64 whose one word
+ * of state belongs to the channel does. */
+#include "client/backoff.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+static uint64_t next_random(struct mrpc_backoff *backoff)
+{
+	uint64_t z = (backoff->random += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+void mrpc_backoff_init(struct mrpc_backoff *backoff, minirpc_time initial, minirpc_time max,
+		       uint64_t seed)
+{
+	initial = initial > 0 ? initial : MINIRPC_S(1);
+	max = max > 0 ? max : MINIRPC_S(120);
+	*backoff = (struct mrpc_backoff){
+		.initial = initial,
+		.max = max > initial ? max : initial,
+		.random = seed,
+	};
+}
+
+minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff)
+{
+	minirpc_time span = backoff->current, fifth;
+
+	if (span == 0)
+		span = backoff->initial;
+	else if (span > backoff->max / 8 * 5)
+		span = backoff->max;
+	else
+		span = span / 5 * 8 + span % 5 * 8 / 5;
+	backoff->current = span;
+
+	/* From 0.8 to 1.2 times the span, both included. A span near the end of time keeps its
+	 * length. */
+	fifth = span / 5;
+	if (span > MINIRPC_NEVER / 2)
+		return span;
+	return span - fifth + (minirpc_time)(next_random(backoff) % (2 * (uint64_t)fifth + 1));
+}
+
+void mrpc_backoff_reset(struct mrpc_backoff *backoff)
+{
+	backoff->current = 0;
+}
+
+uint64_t mrpc_backoff_seed(void)
+{
+	uint64_t seed;
+	struct timespec now;
+
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed)
+		return seed;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_nsec * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)now.tv_sec;
+}
