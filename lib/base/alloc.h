@@ -11,8 +11,6 @@ void *mrpc_alloc(size_t size);            /* not zeroed; NULL when there is none
 void *mrpc_zalloc(size_t size);           /* zeroed */
 void *mrpc_realloc(void *p, size_t size); /* the old block stays when NULL comes back */
 void *mrpc_free(void *p);                 /* NULL is fine; returns NULL */
-char *mrpc_strdup(const char *s);
-char *mrpc_strndup(const char *s, size_t len); /* NUL added */
 
 /* Sums and products of sizes that come from a peer: false when they would wrap. */
 static inline bool mrpc_add(size_t a, size_t b, size_t *ret)

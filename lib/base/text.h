@@ -19,6 +19,10 @@ bool mrpc_equals(const char *text, size_t len, const char *other);
 char *mrpc_vformat(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 char *mrpc_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Fresh copies (mrpc_free). NULL when there is no memory. */
+char *mrpc_strdup(const char *s);
+char *mrpc_strndup(const char *s, size_t len); /* NUL added */
+
 /* A decimal number of 1 to 10 digits, nothing else. */
 bool mrpc_parse_u32(const char *text, size_t len, uint32_t *ret);
 

@@ -47,10 +47,6 @@ struct mrpc_call_transport_ops {
 	void (*detach)(void *transport, struct minirpc_call *call);
 };
 
-struct mrpc_children {
-	struct mrpc_list calls; /* client calls made with .parent */
-};
-
 struct minirpc_call {
 	enum mrpc_role role;
 	unsigned refs; /* handle, transport, delivery in progress */
@@ -74,7 +70,7 @@ struct minirpc_call {
 	bool wait_for_ready;
 	bool committed; /* response headers arrived, or the replay buffer overflowed */
 	bool headers_told;
-	bool in_delivery;
+	bool gone; /* killed, or the peer left: on_end is due at once, whatever the lane holds */
 
 	char *path, *authority;  /* in the arena */
 	const char *peer;        /* the transport's; "" when there is none */
@@ -111,7 +107,9 @@ struct mrpc_call_config {
 
 /* ---- Making calls: the channel, and h2 for a call that came in ---- */
 
-/* The new call has one reference, the handle's. Returns 0 or -ENOMEM. */
+/* The new call has one reference, the handle's. A client's has its headers in the out lane already
+ * (fill out_headers before it is attached), and that lane is retained until the call commits.
+ * Returns 0 or -ENOMEM. */
 int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 		  const struct mrpc_call_config *config);
 

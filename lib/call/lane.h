@@ -24,12 +24,13 @@ struct mrpc_lane {
 	size_t unread;            /* bytes of messages from the cursor on */
 	size_t kept;              /* bytes of messages before the cursor (retained only) */
 	size_t limit;      /* send rule: no message is taken while unread >= limit; 0: no limit */
-	size_t taken;      /* bytes read since the writer last looked (mrpc_lane_credit) */
+	size_t taken;      /* credit of the parts read since mrpc_lane_credit was asked */
 	unsigned messages; /* messages pushed, saturating at 2 (for cardinality) */
 	enum mrpc_lane_state state;
 	bool retained; /* keep parts behind the cursor for a rewind */
 	bool refused;  /* a message was refused: the writer wants to hear of room */
 	bool was_cut;  /* ended by mrpc_lane_cut: whoever reads must not finish politely */
+	bool over;     /* the end has been read */
 	struct mrpc_part headers, end; /* embedded, so that beginning and ending never allocate */
 };
 

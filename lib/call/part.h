@@ -21,6 +21,8 @@ struct mrpc_part {
 	bool embedded;   /* lives in its lane (headers, end); not to be freed */
 	size_t len;      /* MESSAGE: bytes of data */
 	size_t capacity; /* MESSAGE: room for data */
+	size_t credit; /* MESSAGE: flow-control bytes that are due when the reader takes it; set by
+			  the transport */
 };
 
 /* A message part with room for len bytes; NULL when there is no memory. */

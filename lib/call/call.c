@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* Call: two lanes, a deadline and a status; its life. What the user sees of it is in verbs.c and
+ *deliver.c.
+ *
+ * References: one for the user's handle, one for the transport, one while events are delivered. The
+ *last one frees.
+ *
+ *	                 handle ends by             transport ends by
+ *	client           on_end, cancel             the stream closing, kill, cancel
+ *	server           end, cancel                the stream closing, kill, cancel
+ *
+ * A call ends in one of three ways, and each is final: the in lane's end is read (client: the
+ *status arrived), it is `gone` (killed from our side, or the peer left), or its handle is dropped
+ *without a word. */
+#include "call/call.h"
+
+#include "base/alloc.h"
+#include "call/deliver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define SEND_QUEUE (64u << 10)
+#define RECEIVE_MAX (4u << 20) /* [S-7] */
+
+static void on_deadline(struct mrpc_timer *timer, minirpc_time now)
+{
+	struct minirpc_call *call = mrpc_container(timer, struct minirpc_call, deadline_timer);
+
+	(void)now;
+	mrpc_call_kill(call, MINIRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+}
+
+int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
+		  const struct mrpc_call_config *config)
+{
+	struct minirpc_call *call;
+	int r;
+
+	call = mrpc_alloc(sizeof *call);
+	if (call == NULL)
+		return -ENOMEM;
+	memset(call, 0, offsetof(struct minirpc_call, room));
+	r = mrpc_timer_bind(&call->deadline_timer, config->timers, on_deadline);
+	if (r < 0) {
+		mrpc_free(call);
+		return r;
+	}
+
+	call->role = role;
+	call->refs = 1;
+	call->has_handle = true;
+	call->place = config->place;
+	call->started = *config->place.now;
+	call->deadline = MINIRPC_NEVER;
+	call->max_receive_message =
+		config->max_receive_message > 0 ? config->max_receive_message : RECEIVE_MAX;
+	call->max_send_message =
+		config->max_send_message > 0 ? config->max_send_message : UINT32_MAX;
+	call->path = call->authority = (char *)"";
+	call->peer = "";
+	mrpc_list_init(&call->children);
+	mrpc_arena_init(&call->arena, call->room, sizeof call->room);
+	mrpc_metadata_init(&call->in_headers, &call->arena);
+	mrpc_metadata_init(&call->in_trailers, &call->arena);
+	mrpc_metadata_init(&call->out_headers, &call->arena);
+	mrpc_metadata_init(&call->out_trailers, &call->arena);
+
+	call->task = (struct mrpc_task){ .phase = MRPC_DELIVER, .run = mrpc_call_deliver };
+	mrpc_lane_init(&call->in, config->place.turn);
+	mrpc_lane_init(&call->out, config->place.turn);
+	call->in.reader = call->out.writer = &call->task;
+	call->out.limit = config->send_queue > 0 ? config->send_queue : SEND_QUEUE;
+	if (role == MRPC_CLIENT) {
+		mrpc_lane_retain(&call->out);
+		mrpc_lane_push_headers(&call->out);
+	}
+	*ret_call = call;
+	return 0;
+}
+
+struct minirpc_call *mrpc_call_ref(struct minirpc_call *call)
+{
+	call->refs++;
+	return call;
+}
+
+void mrpc_call_unref(struct minirpc_call *call)
+{
+	assert(call->refs > 0);
+	if (--call->refs > 0)
+		return;
+	mrpc_task_sleep(&call->task);
+	mrpc_timer_unbind(&call->deadline_timer);
+	mrpc_list_remove(&call->parent_node);
+	mrpc_lane_clear(&call->in);
+	mrpc_lane_clear(&call->out);
+	mrpc_arena_clear(&call->arena);
+	mrpc_free(call);
+}
+
+static int set_text(struct minirpc_call *call, char **text, const char *value, size_t len)
+{
+	char *copy = mrpc_arena_strndup(&call->arena, value, len);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	*text = copy;
+	return 0;
+}
+
+int mrpc_call_set_path(struct minirpc_call *call, const char *path, size_t len)
+{
+	return set_text(call, &call->path, path, len);
+}
+
+int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, size_t len)
+{
+	return set_text(call, &call->authority, authority, len);
+}
+
+void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at)
+{
+	call->deadline = at;
+	mrpc_timer_set(&call->deadline_timer, at);
+}
+
+void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent)
+{
+	call->parent = parent;
+	if (parent->deadline < call->deadline)
+		mrpc_call_set_deadline(call, parent->deadline);
+	mrpc_list_push(&parent->children, &call->parent_node);
+	/* A parent that is over already: the child ends in the next turn, as any other would. */
+	if (mrpc_call_is_over(parent) || parent->gone)
+		mrpc_call_kill(call, MINIRPC_CANCELLED, "the parent call is over");
+}
+
+bool mrpc_call_is_over(const struct minirpc_call *call)
+{
+	return call->told_end || !call->has_handle;
+}
+
+/* Ends the children in turn: each takes itself off the list. */
+void mrpc_call_kill_children(struct minirpc_call *call)
+{
+	struct mrpc_list *node;
+
+	while ((node = mrpc_list_pop(&call->children)) != NULL) {
+		struct minirpc_call *child = mrpc_container(node, struct minirpc_call, parent_node);
+
+		child->parent = NULL;
+		mrpc_call_kill(child, MINIRPC_CANCELLED, "the parent call is over");
+	}
+}
+
+/* ---- The transport ---- */
+
+void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transport_ops *ops,
+		      void *transport, struct mrpc_task *task)
+{
+	assert(call->transport == NULL);
+	mrpc_call_ref(call);
+	call->transport_ops = ops;
+	call->transport = transport;
+	call->attempts++;
+	call->out.reader = call->in.writer = task;
+	if (mrpc_lane_peek(&call->out) != NULL)
+		mrpc_turn_wake(call->place.turn, task);
+}
+
+/* What belonged to the connection must not outlive it in the call. The text stays, for whoever asks
+ * in on_end. */
+static void forget_connection(struct minirpc_call *call)
+{
+	const char *peer = NULL;
+
+	if (!mrpc_call_is_over(call) && call->peer[0] != '\0')
+		peer = mrpc_arena_strndup(&call->arena, call->peer, strlen(call->peer));
+	call->peer = peer == NULL ? "" : peer;
+	call->certificate = NULL;
+	call->certificate_len = 0;
+}
+
+static void let_go(struct minirpc_call *call)
+{
+	forget_connection(call);
+	call->transport = NULL;
+	call->transport_ops = NULL;
+	call->out.reader = call->in.writer = NULL;
+}
+
+void mrpc_call_detach(struct minirpc_call *call)
+{
+	if (call->transport == NULL)
+		return;
+	let_go(call);
+	mrpc_call_unref(call);
+}
+
+/* From our side: tells the transport, which resets the stream. */
+static void leave_transport(struct minirpc_call *call)
+{
+	const struct mrpc_call_transport_ops *ops = call->transport_ops;
+	void *transport = call->transport;
+
+	if (transport == NULL)
+		return;
+	let_go(call);
+	ops->detach(transport, call);
+	mrpc_call_unref(call);
+}
+
+int mrpc_call_received_headers(struct minirpc_call *call)
+{
+	int r = mrpc_lane_push_headers(&call->in);
+
+	if (r == 0 && call->role == MRPC_CLIENT) {
+		call->committed = true; /* */
+		mrpc_lane_commit(&call->out);
+	}
+	return r;
+}
+
+int mrpc_call_received_message(struct minirpc_call *call, struct mrpc_part *part)
+{
+	/* The handler has ended its call; the stream will be closed behind it. */
+	if (mrpc_call_is_over(call) || call->gone) {
+		mrpc_part_free(part);
+		return 0;
+	}
+	return mrpc_lane_push(&call->in, part);
+}
+
+void mrpc_call_received_half_close(struct minirpc_call *call)
+{
+	if (!mrpc_call_is_over(call))
+		mrpc_lane_end(&call->in);
+}
+
+/* Without memory the code still stands. */
+void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kept,
+			   const struct minirpc_status *status)
+{
+	const char *text = status->message == NULL ? "" : status->message;
+	char *message = mrpc_arena_strndup(&call->arena, text, strlen(text));
+	char *details = NULL;
+
+	if (status->details_len > 0)
+		details = mrpc_arena_strndup(&call->arena, status->details, status->details_len);
+	*kept = (struct minirpc_status){
+		.code = status->code,
+		.message = message == NULL ? "" : message,
+		.details = details,
+		.details_len = details == NULL ? 0 : status->details_len,
+	};
+}
+
+/* Asks the owner for another attempt. True: the call starts over, in its owner's hands. */
+static bool starts_over(struct minirpc_call *call, const struct minirpc_status *status,
+			bool unprocessed)
+{
+	if (call->committed || !call->out.retained || status->code == MINIRPC_OK)
+		return false;
+	if (call->owner_ops == NULL || !call->owner_ops->attempt_failed(call, status, unprocessed))
+		return false;
+	call->out.reader = NULL;
+	mrpc_lane_rewind(&call->out);
+	mrpc_metadata_init(&call->in_headers, &call->arena);
+	mrpc_metadata_init(&call->in_trailers, &call->arena);
+	return true;
+}
+
+static void peer_left(struct minirpc_call *call, const struct minirpc_status *status)
+{
+	mrpc_call_keep_status(call, &call->in_status, status);
+	mrpc_lane_cut(&call->in);
+	mrpc_lane_cut(&call->out);
+	mrpc_timer_stop(&call->deadline_timer);
+	mrpc_call_kill_children(call);
+	if (!mrpc_call_is_over(call)) {
+		call->gone = true;
+		mrpc_turn_wake(call->place.turn, &call->task);
+	}
+}
+
+void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_status *status,
+			    bool abrupt, bool unprocessed)
+{
+	if (call->gone)
+		return;
+	if (call->role == MRPC_SERVER) {
+		peer_left(call, status);
+		return;
+	}
+	if (mrpc_call_is_over(call) || call->in.state == MRPC_LANE_ENDED)
+		return;
+	if (starts_over(call, status, unprocessed))
+		return;
+	call->committed = true;
+	mrpc_call_keep_status(call, &call->in_status, status);
+	mrpc_lane_cut(&call->out);
+	if (abrupt)
+		mrpc_lane_cut(&call->in);
+	else
+		mrpc_lane_end(&call->in);
+}
+
+/* ---- The owner ---- */
+
+void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status *status)
+{
+	if (call->gone || (call->role == MRPC_CLIENT && mrpc_call_is_over(call)))
+		return;
+	mrpc_call_ref(call);
+	peer_left(call, status);
+	leave_transport(call);
+	mrpc_call_unref(call);
+}
+
+void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text)
+{
+	mrpc_call_kill_with(call, &(struct minirpc_status){ .code = code, .message = text });
+}
+
+/* Ends the handle's part in the call: no event any more, the owner forgets it. */
+void mrpc_call_release(struct minirpc_call *call)
+{
+	if (!call->has_handle)
+		return;
+	call->has_handle = false;
+	call->told_end = true;
+	call->events = NULL;
+	mrpc_call_kill_children(call);
+	mrpc_list_remove(&call->parent_node);
+	call->parent = NULL;
+	if (call->owner_ops != NULL && call->owner_ops->over != NULL)
+		call->owner_ops->over(call);
+	mrpc_call_unref(call);
+}
+
+void mrpc_call_drop(struct minirpc_call *call)
+{
+	if (!call->has_handle)
+		return;
+	mrpc_call_ref(call);
+	mrpc_lane_cut(&call->in);
+	mrpc_lane_cut(&call->out);
+	mrpc_timer_stop(&call->deadline_timer);
+	leave_transport(call);
+	mrpc_call_release(call);
+	mrpc_task_sleep(&call->task);
+	mrpc_call_unref(call);
+}
+
+void mrpc_call_route(struct minirpc_call *call, const struct minirpc_method *method,
+		     const struct minirpc_call_events *events, void *user)
+{
+	call->method = method;
+	call->flags = method->flags;
+	call->events = events;
+	call->user = user;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Deliver: the call's turn. Reads the in lane and tells the user; the only place where events come
+ * from.
+ *
+ * In every event the user may use any verb, cancel and end included: after each the call is looked
+ * at anew, and a reference keeps it alive until we are done.
+ *
+ * Where a method has exactly one message in our direction (unary, and half of the streams), that
+ * message waits until the part behind it shows that it was the only one [W-15]. */
+#include "call/deliver.h"
+
+/* So many events in one go; then others get their turn. */
+#define BATCH 256
+
+bool mrpc_call_receives_one(const struct minirpc_call *call)
+{
+	unsigned streaming =
+		call->role == MRPC_CLIENT ? MINIRPC_SERVER_STREAMING : MINIRPC_CLIENT_STREAMING;
+
+	return (call->flags & streaming) == 0;
+}
+
+bool mrpc_call_sends_one(const struct minirpc_call *call)
+{
+	unsigned streaming =
+		call->role == MRPC_CLIENT ? MINIRPC_CLIENT_STREAMING : MINIRPC_SERVER_STREAMING;
+
+	return (call->flags & streaming) == 0;
+}
+
+/* The last event. A client's handle goes with it; a server's handler still has to end the call. */
+static bool tell_end(struct minirpc_call *call)
+{
+	const struct minirpc_call_events *events = call->events;
+
+	call->told_end = true;
+	call->want_room = false;
+	mrpc_timer_stop(&call->deadline_timer);
+	if (events != NULL && events->on_end != NULL)
+		events->on_end(call, &call->in_status, call->user);
+	if (call->role == MRPC_CLIENT)
+		mrpc_call_release(call);
+	return false;
+}
+
+static bool deliver_headers(struct minirpc_call *call)
+{
+	mrpc_lane_next(&call->in);
+	call->headers_told = true;
+	if (call->events != NULL && call->events->on_headers != NULL)
+		call->events->on_headers(call, &call->in_headers, call->user);
+	return true;
+}
+
+/* The peer sent several messages, or none, where the method has one [W-15]. */
+static bool breach(struct minirpc_call *call, const char *text)
+{
+	const struct minirpc_status status = { .code = MINIRPC_UNIMPLEMENTED, .message = text };
+
+	if (call->role == MRPC_CLIENT) {
+		mrpc_call_kill_with(call, &status);
+		return true;
+	}
+	/* The answer goes out now; the handler hears that the call is over, and gives it back when
+	 * it likes. */
+	mrpc_call_keep_status(call, &call->out_status, &status);
+	mrpc_call_keep_status(call, &call->in_status, &status);
+	mrpc_lane_end(&call->out);
+	return tell_end(call);
+}
+
+static bool deliver_message(struct minirpc_call *call)
+{
+	struct mrpc_part *part = mrpc_lane_peek(&call->in);
+	struct minirpc_message message;
+
+	if (mrpc_call_receives_one(call)) {
+		const struct mrpc_part *behind = part->next;
+
+		if (behind == NULL)
+			return false;
+		if (behind->kind == MRPC_MESSAGE)
+			return breach(call, call->role == MRPC_CLIENT ? "more than one response"
+								      : "more than one request");
+		if (call->role == MRPC_CLIENT && call->in_status.code != MINIRPC_OK) {
+			mrpc_lane_next(&call->in); /* a response that the status takes back */
+			return true;
+		}
+	}
+
+	part = mrpc_lane_take(&call->in);
+	message = (struct minirpc_message){
+		.data = mrpc_part_data(part),
+		.len = part->len,
+		.compressed = part->compressed,
+	};
+	if (call->events != NULL && call->events->on_message != NULL)
+		call->events->on_message(call, &message, call->user);
+	mrpc_part_free(part);
+	return true;
+}
+
+static bool deliver_end(struct minirpc_call *call)
+{
+	bool none = call->in.messages == 0 && mrpc_call_receives_one(call);
+
+	mrpc_lane_next(&call->in);
+	if (call->role == MRPC_CLIENT) {
+		if (none && call->in_status.code == MINIRPC_OK)
+			call->in_status = (struct minirpc_status){
+				.code = MINIRPC_UNIMPLEMENTED,
+				.message = "no response",
+			};
+		return tell_end(call);
+	}
+	if (none)
+		return breach(call, "no request");
+	call->half_closed = true;
+	if (call->events != NULL && call->events->on_half_close != NULL)
+		call->events->on_half_close(call, call->user);
+	return true;
+}
+
+/* One event, or none. True: there may be more. */
+static bool deliver_one(struct minirpc_call *call)
+{
+	const struct mrpc_part *part = mrpc_lane_peek(&call->in);
+
+	if (mrpc_call_is_over(call))
+		return false;
+	if (call->gone)
+		return tell_end(call);
+	if (part == NULL)
+		return false;
+	if (part->kind == MRPC_HEADERS)
+		return deliver_headers(call);
+	if (call->paused && !call->in.was_cut)
+		return false;
+	return part->kind == MRPC_MESSAGE ? deliver_message(call) : deliver_end(call);
+}
+
+static void tell_room(struct minirpc_call *call)
+{
+	if (mrpc_call_is_over(call) || !call->want_room || !mrpc_lane_has_room(&call->out))
+		return;
+	call->want_room = false;
+	if (call->events != NULL && call->events->on_writable != NULL)
+		call->events->on_writable(call, call->user);
+}
+
+void mrpc_call_deliver(struct mrpc_task *task)
+{
+	struct minirpc_call *call = mrpc_container(task, struct minirpc_call, task);
+	int left = BATCH;
+
+	mrpc_call_ref(call);
+	while (left > 0 && deliver_one(call))
+		left--;
+	if (left == 0)
+		mrpc_turn_wake(call->place.turn, &call->task);
+	tell_room(call);
+	mrpc_call_unref(call);
+}

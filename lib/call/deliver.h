@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What call.c, deliver.c and verbs.c share. */
+#ifndef MRPC_CALL_DELIVER_H
+#define MRPC_CALL_DELIVER_H
+
+#include "call/call.h"
+
+/* The call's task: tells the user what is due. */
+void mrpc_call_deliver(struct mrpc_task *task);
+
+/* A method with one message in this direction [W-15]. */
+bool mrpc_call_receives_one(const struct minirpc_call *call);
+bool mrpc_call_sends_one(const struct minirpc_call *call);
+
+void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status *status);
+void mrpc_call_kill_children(struct minirpc_call *call);
+
+/* Copies into the call's arena; without memory only the code. */
+void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kept,
+			   const struct minirpc_status *status);
+
+/* The handle is given back: no events any more. The call may be gone when this returns. */
+void mrpc_call_release(struct minirpc_call *call);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Verbs: what a user does with a call. All of them only push parts or set flags; whoever reads the
+ * lane does the rest in its own turn. */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "call/deliver.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define REPLAY_MAX (256u << 10)  /* bytes kept for another attempt */
+#define METADATA_MAX (16u << 10) /* [M-5] */
+
+static bool is_closed(const struct minirpc_call *call)
+{
+	return mrpc_call_is_over(call) || call->gone || call->out.state == MRPC_LANE_ENDED;
+}
+
+static int may_send(struct minirpc_call *call, size_t len)
+{
+	if (is_closed(call))
+		return -EPIPE;
+	if (len > call->max_send_message)
+		return -EMSGSIZE;
+	if (call->out.messages > 0 && mrpc_call_sends_one(call))
+		return -EPROTO;
+	if (!mrpc_lane_has_room(&call->out)) {
+		call->want_room = true;
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *user, uint8_t *data),
+			   void *user)
+{
+	struct mrpc_lane *out = &call->out;
+	struct mrpc_part *part;
+	int r;
+
+	r = may_send(call, len);
+	if (r < 0)
+		return r;
+	part = mrpc_part_new(len);
+	if (part == NULL)
+		return -ENOMEM;
+	write(user, mrpc_part_data(part));
+
+	if (out->state == MRPC_LANE_IDLE)
+		mrpc_lane_push_headers(out);
+	if (out->retained && out->kept + out->unread + len > REPLAY_MAX) {
+		call->committed = true;
+		mrpc_lane_commit(out);
+	}
+	return mrpc_lane_push(out, part);
+}
+
+struct bytes {
+	const void *data;
+	size_t len;
+};
+
+static void write_bytes(void *user, uint8_t *data)
+{
+	const struct bytes *bytes = user;
+
+	if (bytes->len > 0)
+		memcpy(data, bytes->data, bytes->len);
+}
+
+int minirpc_call_send(minirpc_call *call, const void *data, size_t len)
+{
+	struct bytes bytes = { data, len };
+
+	return minirpc_call_send_with(call, len, write_bytes, &bytes);
+}
+
+/* What a handler says that its method does not allow is turned into what the client would see
+ * anyway. */
+static void set_answer(struct minirpc_call *call, const struct minirpc_status *status)
+{
+	static const struct minirpc_status ok = { .message = "" };
+	static const struct minirpc_status nothing = {
+		.code = MINIRPC_INTERNAL,
+		.message = "the handler answered OK without a response",
+	};
+
+	if (status == NULL)
+		status = &ok;
+	if (status->code == MINIRPC_OK && call->method != NULL && mrpc_call_sends_one(call) &&
+	    call->out.messages == 0)
+		status = &nothing;
+	if (status->code == MINIRPC_OK)
+		call->out_status = ok; /* no text with OK [S-2] */
+	else
+		mrpc_call_keep_status(call, &call->out_status, status);
+}
+
+int minirpc_call_end(minirpc_call *call, const struct minirpc_status *status)
+{
+	if (call->role == MRPC_CLIENT)
+		return is_closed(call) ? -EPIPE : mrpc_lane_end(&call->out);
+
+	if (call->out.state != MRPC_LANE_ENDED) {
+		set_answer(call, status);
+		mrpc_lane_end(&call->out);
+	}
+	mrpc_call_release(call);
+	return 0;
+}
+
+void minirpc_call_fail(minirpc_call *call, enum minirpc_code code, const char *format, ...)
+{
+	struct minirpc_status status = { .code = code };
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = mrpc_vformat(format, args);
+	va_end(args);
+	status.message = text;
+	minirpc_call_end(call, &status);
+	mrpc_free(text);
+}
+
+void minirpc_call_cancel(minirpc_call *call)
+{
+	/* In a client's on_end the handle goes anyway. */
+	if (call == NULL || (call->role == MRPC_CLIENT && call->told_end))
+		return;
+	mrpc_call_drop(call);
+}
+
+int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status)
+{
+	if (mrpc_call_is_over(call) || call->gone)
+		return -EPIPE;
+	mrpc_call_kill_with(call, status);
+	return 0;
+}
+
+int minirpc_call_wait(minirpc_call *call)
+{
+	int r;
+
+	if (call->owner_ops == NULL || call->owner_ops->wait == NULL)
+		return -EINVAL;
+	mrpc_call_ref(call);
+	r = call->owner_ops->wait(call, &call->told_end);
+	mrpc_call_unref(call);
+	return r;
+}
+
+void minirpc_call_pause(minirpc_call *call)
+{
+	call->paused = true;
+}
+
+void minirpc_call_resume(minirpc_call *call)
+{
+	call->paused = false;
+	if (mrpc_lane_peek(&call->in) != NULL)
+		mrpc_turn_wake(call->place.turn, &call->task);
+}
+
+void minirpc_call_listen(minirpc_call *call, const struct minirpc_call_events *events, void *user)
+{
+	call->events = events;
+	call->user = user;
+}
+
+void *minirpc_call_user(const minirpc_call *call)
+{
+	return call->user;
+}
+
+void *minirpc_call_alloc(minirpc_call *call, size_t size)
+{
+	return mrpc_arena_alloc(&call->arena, size);
+}
+
+/* Fills a fresh list, so that a failure leaves the old one. */
+static int set_metadata(struct minirpc_call *call, struct minirpc_metadata *metadata,
+			const struct minirpc_field *fields)
+{
+	struct minirpc_metadata fresh;
+	int r;
+
+	mrpc_metadata_init(&fresh, &call->arena);
+	r = mrpc_metadata_add_all(&fresh, fields);
+	if (r < 0)
+		return r;
+	if (fresh.bytes > METADATA_MAX)
+		return -E2BIG;
+	*metadata = fresh;
+	return 0;
+}
+
+int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *metadata)
+{
+	int r;
+
+	if (call->role != MRPC_SERVER || is_closed(call) || call->out.state != MRPC_LANE_IDLE)
+		return -EPIPE;
+	r = set_metadata(call, &call->out_headers, metadata);
+	return r < 0 ? r : mrpc_lane_push_headers(&call->out);
+}
+
+int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata)
+{
+	if (call->role != MRPC_SERVER || is_closed(call))
+		return -EPIPE;
+	return set_metadata(call, &call->out_trailers, metadata);
+}
+
+const struct minirpc_metadata *minirpc_call_headers(const minirpc_call *call)
+{
+	return call->headers_told ? &call->in_headers : NULL;
+}
+
+const struct minirpc_metadata *minirpc_call_trailers(const minirpc_call *call)
+{
+	bool there = call->role == MRPC_CLIENT && call->told_end && call->in_trailers.count > 0;
+
+	return there && !call->gone ? &call->in_trailers : NULL; /* [D-2] */
+}
+
+const char *minirpc_call_path(const minirpc_call *call)
+{
+	return call->path;
+}
+
+const char *minirpc_call_authority(const minirpc_call *call)
+{
+	return call->authority;
+}
+
+bool minirpc_call_is_server(const minirpc_call *call)
+{
+	return call->role == MRPC_SERVER;
+}
+
+const char *minirpc_call_peer(const minirpc_call *call)
+{
+	return call->peer;
+}
+
+const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_len)
+{
+	*ret_len = call->certificate_len;
+	return call->certificate;
+}
+
+minirpc_time minirpc_call_deadline(const minirpc_call *call)
+{
+	return call->deadline;
+}
+
+minirpc_time minirpc_call_time_left(const minirpc_call *call)
+{
+	minirpc_time now = *call->place.now;
+
+	if (call->deadline == MINIRPC_NEVER)
+		return MINIRPC_NEVER;
+	return call->deadline > now ? call->deadline - now : 0;
+}
