@@ -45,8 +45,9 @@ static size_t smaller(size_t a, size_t b)
 static size_t take(uint8_t *out, size_t n, const uint8_t **data, size_t *len)
 {
 	n = smaller(n, *len);
-	if (n > 0)
-		memcpy(out, *data, n);
+	if (n == 0)
+		return 0; /* *data may be NULL */
+	memcpy(out, *data, n);
 	*data += n;
 	*len -= n;
 	return n;

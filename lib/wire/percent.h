@@ -12,8 +12,8 @@ size_t mrpc_percent_encoded_len(const char *text, size_t len);
 size_t mrpc_percent_encode(char *out, const char *text, size_t len);
 
 /* Writes at most len bytes, no NUL; returns their number. Never fails: a broken escape stays as it
- * is. out may be text. Decoded bytes that are no UTF-8 are replaced by '?' so that a status text is
- * always UTF-8. */
+ * is. out may be text. Decoded bytes that are no UTF-8, and NUL, are replaced by '?', so that a
+ * status text is always UTF-8 and a whole C string. */
 size_t mrpc_percent_decode(char *out, const char *text, size_t len);
 
 #endif
