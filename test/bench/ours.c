@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The service of bench.proto on libminirpc's public headers and generated stubs, as a user would
+ * write it. Prints "listening on HOST:PORT"; SIGTERM ends it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <minirpc/minirpc.h>
+
+#include "bench.minirpc.h"
+
+static void on_unary(bench_bench_unary_callee *call, const Bench__Msg *request, void *user)
+{
+	Bench__Msg response = BENCH__MSG__INIT;
+
+	(void)user;
+	response.payload = request->payload;
+	bench_bench_unary_reply(call, &response);
+}
+
+/* A stream that is under way: what is left of it. */
+struct flow {
+	uint32_t left;
+	Bench__Msg message;
+	uint8_t payload[];
+};
+
+static void on_room(bench_bench_stream_callee *call, void *user)
+{
+	struct flow *flow = user;
+	int r;
+
+	while (flow->left > 0) {
+		r = bench_bench_stream_reply(call, &flow->message);
+		if (r == -EAGAIN)
+			return;
+		if (r < 0) {
+			bench_bench_stream_fail(call, MINIRPC_INTERNAL, "send: %s", strerror(-r));
+			return;
+		}
+		flow->left--;
+	}
+	bench_bench_stream_finish(call);
+}
+
+static void on_gone(bench_bench_stream_callee *call, const struct minirpc_status *status,
+		    void *user)
+{
+	(void)status, (void)user;
+	bench_bench_stream_finish(call);
+}
+
+static void on_stream(bench_bench_stream_callee *call, const Bench__StreamReq *request, void *user)
+{
+	static const struct bench_bench_stream_callee_events events = { .on_writable = on_room,
+									.on_end = on_gone };
+	struct flow *flow =
+		minirpc_call_alloc(bench_bench_stream_call(call), sizeof *flow + request->size);
+
+	(void)user;
+	if (flow == NULL) {
+		bench_bench_stream_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "no memory");
+		return;
+	}
+	bench__msg__init(&flow->message);
+	memset(flow->payload, 'x', request->size);
+	flow->message.payload = (ProtobufCBinaryData){ request->size, flow->payload };
+	flow->left = request->count;
+	bench_bench_stream_listen(call, &events, flow);
+	on_room(call, flow);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct bench_bench_handlers handlers = { .unary = on_unary,
+							      .stream = on_stream };
+	const char *address =
+		argc == 3 && strcmp(argv[1], "--listen") == 0 ? argv[2] : "127.0.0.1:0";
+	minirpc_loop *loop = NULL;
+	minirpc_server *server = NULL;
+	uint16_t port;
+	int r;
+
+	r = minirpc_loop_new(&loop, NULL);
+	if (r == 0)
+		r = minirpc_server_new(&server, loop, NULL);
+	if (r == 0)
+		r = bench_bench_serve(server, &handlers, NULL);
+	if (r == 0)
+		r = minirpc_server_listen(server, address,
+					  &(struct minirpc_listen_options){ .ret_port = &port });
+	if (r == 0) {
+		printf("listening on 127.0.0.1:%d\n", port);
+		fflush(stdout);
+		r = minirpc_loop_run(loop);
+	}
+	if (r < 0)
+		fprintf(stderr, "ours: %s\n", strerror(-r));
+	minirpc_server_free(server);
+	minirpc_loop_free(loop);
+	return r < 0;
+}
