@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+import walls
+
 BUILD = 'build-test'
 
 
@@ -56,6 +58,7 @@ def main():
     else:
         add('build with gcc', (1, 0, 0))
         add('tests', meson_tests(BUILD, 'plain'))
+    add('walls', walls.run(BUILD))
 
     line = f'{total[0]} passed, {total[1]} failed'
     if total[2]:
