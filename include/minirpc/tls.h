@@ -36,16 +36,20 @@ struct minirpc_tls_options {
 				      and changes everything; a warning is logged for each
 				      connection */
 	struct ssl_ctx_st *ctx; /* a context of your own, instead of all files above; one reference
-				   is taken. ALPN, the minimum version and verification by name are
-				   still set for each connection; whether the chain is verified is
-				   the context's own verify mode */
+				   is taken. ALPN, the minimum version (1.2) and verification by
+				   name are still set for each connection, and a cipher that RFC
+				   9113 bans ends it; whether the chain is verified is the context's
+				   own verify mode. The first server connection replaces the
+				   context's ALPN selection callback; nothing else in it is changed
+				   */
 	void *reserved[6];      /* leave 0 */
 };
 
 /* Makes a configuration: reads files, checks that key and certificate belong together. *ret_tls has
- * one reference, yours. Returns 0; -ENOENT or -EACCES (a file); -EBADMSG (no PEM, or key and
- * certificate do not match); -EINVAL (a key without its certificate, or file and memory for the
- * same thing); -ENOMEM. error (may be NULL) receives a sentence of at most error_size bytes that
+ * one reference, yours. Returns 0; -ENOENT, -EACCES, -EFBIG (above 4 MiB) or what else reading a
+ * file says; -EBADMSG (no PEM, an encrypted key, or key and certificate do not match); -EINVAL (a
+ * key without its certificate or the other way round, or file and memory for the same thing);
+ * -ENOMEM. error (may be NULL) receives a sentence of at most error_size bytes that
  * names the file and the reason. */
 MINIRPC_API int minirpc_tls_new(minirpc_tls **ret_tls, const struct minirpc_tls_options *options);
 MINIRPC_API int minirpc_tls_new_explained(minirpc_tls **ret_tls,

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* Resolve by c-ares: one channel for each look-up, its sockets and its timer on our loop.
+ *
+ *	mrpc_ares ---- ares_channel ---- socket ---- watch    (c-ares opens and closes sockets as it
+ *	    |                            socket ---- watch     likes, and tells on_socket before)
+ *	  timer
+ *
+ * A channel costs a few reads of small files (resolv.conf, nsswitch.conf, hosts): about as much as
+ * opening the connection that follows, and then nothing stays behind between look-ups: no state
+ * that outlives a changed resolv.conf, and no socket. See docs/decisions/001-c-ares.md.
+ *
+ * ares_library_init is not called on purpose. It is not safe between threads (it counts in a plain
+ * global), and outside Windows and Android there is nothing that it would set up. */
+#include "io/resolve_ares.h"
+
+#include "base/alloc.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/time.h>
+
+#define ADDRESSES_MAX 64u /* of one answer; nobody connects to more */
+
+struct ares_watch {
+	struct minirpc_watch watch;
+	struct mrpc_list node;
+	struct mrpc_ares *ares;
+};
+
+struct mrpc_ares {
+	minirpc_loop *loop;
+	ares_channel channel;
+	struct mrpc_list watches;
+	struct mrpc_timer timer;
+	bool finished; /* on_found was called, or must not be any more */
+	void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count, int error,
+			 const char *reason);
+	void *user;
+};
+
+static void finish(struct mrpc_ares *ares, const struct mrpc_address *addresses, size_t count,
+		   int error, const char *reason)
+{
+	if (ares->finished)
+		return;
+	ares->finished = true;
+	mrpc_timer_stop(&ares->timer);
+	ares->on_found(ares->user, addresses, count, error, reason);
+}
+
+/* When c-ares wants to look at its own time-outs again; a millisecond late rather than early. */
+static void set_timer(struct mrpc_ares *ares)
+{
+	struct timeval tv;
+
+	if (ares->finished)
+		return;
+	if (ares_timeout(ares->channel, NULL, &tv) == NULL)
+		mrpc_timer_stop(&ares->timer);
+	else
+		mrpc_timer_set(&ares->timer,
+			       mrpc_time_add(ares->loop->now, MINIRPC_S(tv.tv_sec) +
+								      MINIRPC_US(tv.tv_usec) +
+								      MINIRPC_MS(1)));
+}
+
+static void on_time(struct mrpc_timer *timer, minirpc_time now)
+{
+	struct mrpc_ares *ares = mrpc_container(timer, struct mrpc_ares, timer);
+
+	(void)now;
+	ares_process_fd(ares->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	set_timer(ares);
+}
+
+static void on_ready(struct minirpc_watch *watch, unsigned events)
+{
+	struct mrpc_ares *ares = mrpc_container(watch, struct ares_watch, watch)->ares;
+	int fd = watch->fd;
+
+	/* c-ares may close the socket in there, and watch is gone then. */
+	ares_process_fd(ares->channel, (events & MINIRPC_READ) != 0 ? fd : ARES_SOCKET_BAD,
+			(events & MINIRPC_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
+	set_timer(ares);
+}
+
+static struct ares_watch *find_watch(struct mrpc_ares *ares, int fd)
+{
+	for (struct mrpc_list *at = ares->watches.next; at != &ares->watches; at = at->next) {
+		struct ares_watch *found = mrpc_container(at, struct ares_watch, node);
+
+		if (found->watch.fd == fd)
+			return found;
+	}
+	return NULL;
+}
+
+static void drop_watch(struct ares_watch *watch)
+{
+	mrpc_loop_unwatch(&watch->watch);
+	mrpc_list_remove(&watch->node);
+	mrpc_free(watch);
+}
+
+static int add_watch(struct mrpc_ares *ares, int fd, unsigned events)
+{
+	struct ares_watch *watch = mrpc_zalloc(sizeof *watch);
+	int r;
+
+	if (watch == NULL)
+		return -ENOMEM;
+	watch->ares = ares;
+	r = mrpc_loop_watch(ares->loop, &watch->watch, fd, events, on_ready);
+	if (r < 0) {
+		mrpc_free(watch);
+		return r;
+	}
+	mrpc_list_push(&ares->watches, &watch->node);
+	return 0;
+}
+
+/* c-ares tells what it waits for; both false just before it closes the socket. */
+static void on_socket(void *user, ares_socket_t fd, int readable, int writable)
+{
+	struct mrpc_ares *ares = user;
+	unsigned events =
+		(readable ? (unsigned)MINIRPC_READ : 0) | (writable ? (unsigned)MINIRPC_WRITE : 0);
+	struct ares_watch *watch = find_watch(ares, fd);
+	int r = 0;
+
+	if (events == 0) {
+		if (watch != NULL)
+			drop_watch(watch);
+		return;
+	}
+	if (watch == NULL)
+		r = add_watch(ares, fd, events);
+	else
+		r = mrpc_loop_change(&watch->watch, events);
+	if (r < 0)
+		finish(ares, NULL, 0, r, "cannot watch the socket of the DNS query");
+}
+
+static int error_of(int status)
+{
+	switch (status) {
+	case ARES_ENODATA:
+	case ARES_ENOTFOUND:
+	case ARES_ENONAME:
+	case ARES_EBADNAME:
+		return -ENOENT;
+	case ARES_ETIMEOUT:
+		return -ETIMEDOUT;
+	case ARES_ECONNREFUSED:
+		return -ECONNREFUSED;
+	case ARES_ENOMEM:
+		return -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+static const char *sentence_of(int status)
+{
+	switch (status) {
+	case ARES_ENODATA:
+		return "the name has no address";
+	case ARES_ENOTFOUND:
+	case ARES_ENONAME:
+	case ARES_EBADNAME:
+		return "no such host";
+	case ARES_ETIMEOUT:
+		return "the DNS servers do not answer";
+	case ARES_ECONNREFUSED:
+		return "cannot reach the DNS servers";
+	default:
+		return ares_strerror(status);
+	}
+}
+
+static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct mrpc_ares *ares = user;
+	struct mrpc_address found[ADDRESSES_MAX];
+	size_t count = 0;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS && info != NULL) {
+		for (const struct ares_addrinfo_node *at = info->nodes;
+		     at != NULL && count < ADDRESSES_MAX; at = at->ai_next) {
+			if ((at->ai_family != AF_INET && at->ai_family != AF_INET6) ||
+			    at->ai_addrlen > sizeof found[count].storage)
+				continue;
+			found[count] = (struct mrpc_address){ .len = at->ai_addrlen };
+			memcpy(&found[count].any, at->ai_addr, at->ai_addrlen);
+			count++;
+		}
+		if (count == 0)
+			status = ARES_ENODATA;
+	}
+	if (info != NULL)
+		ares_freeaddrinfo(info);
+
+	if (status == ARES_SUCCESS)
+		finish(ares, found, count, 0, "");
+	else
+		finish(ares, NULL, 0, error_of(status), sentence_of(status));
+}
+
+static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *options)
+{
+	char files[] = "f", files_then_dns[] = "fb";
+	struct ares_options ares_options = {
+		.flags = ARES_FLAG_NOALIASES, /* $HOSTALIASES is not ours to read */
+		.sock_state_cb = on_socket,
+		.sock_state_cb_data = ares,
+		.lookups = options->only_files ? files : files_then_dns,
+	};
+	int status;
+
+	status = ares_init_options(&ares->channel, &ares_options,
+				   ARES_OPT_FLAGS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS);
+	if (status != ARES_SUCCESS)
+		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
+	if (options->servers == NULL)
+		return 0;
+
+	status = ares_set_servers_ports_csv(ares->channel, options->servers);
+	if (status == ARES_SUCCESS)
+		return 0;
+	ares_destroy(ares->channel);
+	return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *host,
+		  const struct mrpc_ares_options *options,
+		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
+				   int error, const char *reason),
+		  void *user)
+{
+	const struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC,
+						   .ai_socktype = SOCK_STREAM };
+	struct mrpc_ares *ares;
+	int r;
+
+	ares = mrpc_zalloc(sizeof *ares);
+	if (ares == NULL)
+		return -ENOMEM;
+	ares->loop = loop;
+	ares->on_found = on_found;
+	ares->user = user;
+	mrpc_list_init(&ares->watches);
+
+	r = mrpc_timer_bind(&ares->timer, &loop->timers, on_time);
+	if (r < 0)
+		goto err_ares;
+	r = open_channel(ares, options);
+	if (r < 0)
+		goto err_timer;
+
+	*ret_ares = ares;
+	ares_getaddrinfo(ares->channel, host, NULL, &hints, on_answer, ares);
+	set_timer(ares);
+	return 0;
+
+err_timer:
+	mrpc_timer_unbind(&ares->timer);
+err_ares:
+	mrpc_free(ares);
+	return r;
+}
+
+void mrpc_ares_free(struct mrpc_ares *ares)
+{
+	if (ares == NULL)
+		return;
+	ares->finished = true;
+	ares_destroy(ares->channel); /* closes its sockets, by way of on_socket */
+	while (!mrpc_list_is_empty(&ares->watches))
+		drop_watch(mrpc_container(ares->watches.next, struct ares_watch, node));
+	mrpc_timer_unbind(&ares->timer);
+	mrpc_free(ares);
+}
