@@ -165,6 +165,7 @@ void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transpor
 	call->transport_ops = ops;
 	call->transport = transport;
 	call->attempts++;
+	call->never_left = false;
 	call->out.reader = call->in.writer = task;
 	if (mrpc_lane_peek(&call->out) != NULL)
 		mrpc_turn_wake(call->place.turn, task);

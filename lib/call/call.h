@@ -35,7 +35,8 @@ struct mrpc_call_owner_ops {
 	/* The call is over and may be freed once this returns; it was taken off the transport
 	 * before. */
 	void (*over)(struct minirpc_call *call);
-	/* Runs the loop until *done. */
+	/* Runs the loop until *done, and keeps the call meanwhile. The owner may be gone when it
+	 * returns. */
 	int (*wait)(struct minirpc_call *call, const bool *done);
 };
 
@@ -91,6 +92,9 @@ struct minirpc_call {
 	struct mrpc_list parent_node;
 	struct mrpc_list children;
 	unsigned attempts; /* attached so many times */
+	bool never_left; /* client: the transport sets this before an unprocessed end when it sent
+			    nothing of this attempt [R-4] */
+	bool started_over; /* client: the one transparent retry after a refusal is used up */
 
 	size_t max_receive_message, max_send_message;
 	struct mrpc_arena arena;

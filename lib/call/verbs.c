@@ -142,14 +142,9 @@ int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status)
 
 int minirpc_call_wait(minirpc_call *call)
 {
-	int r;
-
 	if (call->owner_ops == NULL || call->owner_ops->wait == NULL)
 		return -EINVAL;
-	mrpc_call_ref(call);
-	r = call->owner_ops->wait(call, &call->told_end);
-	mrpc_call_unref(call);
-	return r;
+	return call->owner_ops->wait(call, &call->told_end);
 }
 
 void minirpc_call_pause(minirpc_call *call)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A channel's connection whose bytes the host moves. Calls wait for the next one when it is gone. */
+#include "client/channel.h"
+
+#include <errno.h>
+
+int minirpc_channel_attach(minirpc_channel *channel, const struct minirpc_attach_options *options,
+			   minirpc_conn **ret_conn)
+{
+	static const struct minirpc_attach_options none;
+
+	if (channel->target.kind != MRPC_TARGET_ATTACHED)
+		return -EINVAL;
+	if (channel->freeing)
+		return -EINVAL;
+	mrpc_loop_refresh(channel->loop);
+	return mrpc_subchannel_attach(&channel->subchannel, options != NULL ? options : &none,
+				      ret_conn);
+}

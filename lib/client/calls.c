@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* A channel's calls: opening them, and finding a connection for those that wait.
+ *
+ * A call is in one of the channel's two lists from minirpc_call_open until it is over. It is put on a
+ * connection at once when there is one, otherwise by the channel's task. When its attempt ends before
+ * the server can have seen it, it waits again [R-4]: as often as need be when it never left us, once
+ * when the server refused it (REFUSED_STREAM, or above GOAWAY's last id). */
+#include "client/channel.h"
+
+#include "wire/header.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void wait_for_connection(minirpc_channel *channel, minirpc_call *call)
+{
+	mrpc_list_remove(&call->owner_node);
+	mrpc_list_push(&channel->waiting, &call->owner_node);
+	mrpc_turn_wake(&channel->loop->turn, &channel->task);
+}
+
+static void runs(minirpc_channel *channel, minirpc_call *call)
+{
+	mrpc_list_remove(&call->owner_node);
+	mrpc_list_push(&channel->running, &call->owner_node);
+}
+
+/* ---- What calls ask of us ---- */
+
+static bool attempt_failed(minirpc_call *call, const struct minirpc_status *status,
+			   bool unprocessed)
+{
+	minirpc_channel *channel = call->owner;
+
+	(void)status;
+	if (!unprocessed)
+		return false;
+	if (!call->never_left) {
+		if (call->started_over)
+			return false;
+		call->started_over = true;
+	}
+	wait_for_connection(channel, call);
+	return true;
+}
+
+static void over(minirpc_call *call)
+{
+	mrpc_list_remove(&call->owner_node);
+}
+
+/* The loop may be the channel's own, and the channel be freed by a callback: the loop is held until
+ * the call, whose deadline is one of its timers, is let go of. */
+static int wait_until(minirpc_call *call, const bool *done)
+{
+	minirpc_channel *channel = call->owner;
+	minirpc_loop *loop = channel->loop;
+	int r;
+
+	mrpc_loop_hold(loop);
+	mrpc_call_ref(call);
+	r = minirpc_loop_run_until(loop, done);
+	mrpc_call_unref(call);
+	mrpc_loop_let_go(loop);
+	return r;
+}
+
+static const struct mrpc_call_owner_ops owner_ops = {
+	.attempt_failed = attempt_failed,
+	.over = over,
+	.wait = wait_until,
+};
+
+/* For what is left of calls whose channel is gone, in a delivery that is under way. */
+static bool orphan_failed(minirpc_call *call, const struct minirpc_status *status, bool unprocessed)
+{
+	(void)call;
+	(void)status;
+	(void)unprocessed;
+	return false;
+}
+
+static void orphan_over(minirpc_call *call)
+{
+	(void)call;
+}
+
+static const struct mrpc_call_owner_ops orphan_ops = { .attempt_failed = orphan_failed,
+						       .over = orphan_over };
+
+static void drop_all(struct mrpc_list *calls)
+{
+	struct mrpc_list *node;
+
+	while ((node = mrpc_list_pop(calls)) != NULL) {
+		minirpc_call *call = mrpc_container(node, minirpc_call, owner_node);
+
+		call->owner = NULL;
+		call->owner_ops = &orphan_ops;
+		mrpc_call_drop(call);
+	}
+}
+
+void mrpc_channel_drop_calls(minirpc_channel *channel)
+{
+	drop_all(&channel->waiting);
+	drop_all(&channel->running);
+}
+
+/* ---- The waiting ---- */
+
+static void fail_without_connection(minirpc_channel *channel, minirpc_call *call)
+{
+	const char *failure = channel->subchannel.failure;
+
+	mrpc_call_kill(call, MINIRPC_UNAVAILABLE,
+		       failure[0] != '\0' ? failure : "the server cannot be reached");
+}
+
+/* What the state says to one call that waits. False: it has to wait on, and so have all behind it. */
+static bool serve_one(minirpc_channel *channel, minirpc_call *call)
+{
+	int r;
+
+	if (call->gone || mrpc_call_is_over(call))
+		return true; /* about to be told its end */
+	if (channel->state == MINIRPC_TRANSIENT_FAILURE) {
+		if (!call->wait_for_ready)
+			fail_without_connection(channel, call);
+		return true;
+	}
+	if (channel->state != MINIRPC_READY) {
+		mrpc_subchannel_connect(&channel->subchannel);
+		return false;
+	}
+	r = mrpc_subchannel_open(&channel->subchannel, call);
+	if (r == -ESHUTDOWN)
+		return false; /* the state will follow */
+	if (r < 0)
+		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+	else
+		runs(channel, call);
+	return true;
+}
+
+void mrpc_channel_serve(struct mrpc_task *task)
+{
+	minirpc_channel *channel = mrpc_container(task, minirpc_channel, task);
+	struct mrpc_list *node, *next, *last = channel->waiting.prev;
+
+	/* Not those that come back while we are at it. */
+	for (node = channel->waiting.next; node != &channel->waiting; node = next) {
+		next = node->next;
+		if (!serve_one(channel, mrpc_container(node, minirpc_call, owner_node)) ||
+		    node == last)
+			break;
+	}
+}
+
+/* ---- Opening ---- */
+
+static int check(const minirpc_channel *channel, const struct minirpc_method *method,
+		 const struct minirpc_call_options *options)
+{
+	const minirpc_call *parent = options->parent;
+
+	if (channel->freeing)
+		return -ESHUTDOWN;
+	if (method == NULL || method->path == NULL ||
+	    !mrpc_path_is_valid(method->path, strlen(method->path)))
+		return -EINVAL;
+	if (parent == NULL)
+		return 0;
+	if (parent->role != MRPC_SERVER)
+		return -EINVAL;
+	return parent->place.turn == &channel->loop->turn ? 0 : -EXDEV;
+}
+
+static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
+		    const struct minirpc_method *method, const struct minirpc_call_options *options)
+{
+	struct mrpc_call_config config = channel->call;
+	minirpc_call *call;
+	int r;
+
+	if (options->max_receive_message > 0)
+		config.max_receive_message = options->max_receive_message;
+	r = mrpc_call_new(&call, MRPC_CLIENT, &config);
+	if (r < 0)
+		return r;
+	call->method = method;
+	call->flags = method->flags;
+	call->wait_for_ready = options->wait_for_ready;
+	r = mrpc_call_set_path(call, method->path, strlen(method->path));
+	if (r < 0)
+		goto err_call;
+	r = mrpc_call_set_authority(call, channel->authority, strlen(channel->authority));
+	if (r < 0)
+		goto err_call;
+	r = mrpc_metadata_add_all(&call->out_headers, options->metadata);
+	if (r < 0)
+		goto err_call;
+	if (call->out_headers.bytes > channel->limits.max_header_bytes) { /* [M-5] */
+		r = -E2BIG;
+		goto err_call;
+	}
+	*ret_call = call;
+	return 0;
+
+err_call:
+	mrpc_call_drop(call);
+	return r;
+}
+
+int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
+		      const struct minirpc_method *method,
+		      const struct minirpc_call_options *options,
+		      const struct minirpc_call_events *events, void *user)
+{
+	static const struct minirpc_call_options none;
+	minirpc_call *call;
+	int r;
+
+	if (options == NULL)
+		options = &none;
+	r = check(channel, method, options);
+	if (r < 0)
+		return r;
+	mrpc_loop_refresh(channel->loop);
+	r = new_call(&call, channel, method, options);
+	if (r < 0)
+		return r;
+
+	/* Until it is certain that there is a call nobody hears of it. */
+	if (options->timeout > 0)
+		mrpc_call_set_deadline(call, mrpc_time_add(channel->loop->now, options->timeout));
+	if (options->parent != NULL)
+		mrpc_call_set_parent(call, options->parent);
+	if (options->timeout < 0)
+		mrpc_call_kill(call, MINIRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+
+	/* The usual case: straight onto the connection. */
+	r = -ESHUTDOWN;
+	if (!call->gone && channel->state == MINIRPC_READY && mrpc_list_is_empty(&channel->waiting))
+		r = mrpc_subchannel_open(&channel->subchannel, call);
+	if (r < 0 && r != -ESHUTDOWN) {
+		mrpc_call_drop(call);
+		return r;
+	}
+	call->events = events;
+	call->user = user;
+	call->owner = channel;
+	call->owner_ops = &owner_ops;
+	if (r == 0)
+		runs(channel, call);
+	else
+		wait_for_connection(channel, call);
+
+	*ret_call = call;
+	return 0;
+}

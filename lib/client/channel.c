@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Channel: calls on one side, a subchannel on the other.
+ *
+ *	                 +-- waiting --+   READY
+ *	minirpc_call_open              +---------> running (on a connection) --> over
+ *	                 ^                            |
+ *	                 +------ starts over ---------+   [R-4]
+ *
+ * The state that users see is the subchannel's, but for one thing: once an attempt has failed the
+ * channel stays in TRANSIENT_FAILURE, also while the next one is under way, until one succeeds [A62].
+ * So calls that do not wait for ready fail at once as long as the server cannot be reached [B-3].
+ *
+ * minirpc_channel_free may come from any callback. Whatever delivers an event holds a reference on
+ * the call and on nothing of ours, and connections end in tasks of their own, so everything may be
+ * freed at once; only a loop of our own that is running waits until it has returned. */
+#include "client/channel.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define USER_AGENT "grpc-c-minirpc/" MINIRPC_VERSION /* [W-11] */
+
+static void set_state(minirpc_channel *channel, enum minirpc_channel_state state)
+{
+	channel->state = state;
+	if (channel->watch_fn != NULL && state != channel->watch_last)
+		mrpc_turn_wake(&channel->loop->turn, &channel->watch_task);
+}
+
+static void on_change(struct mrpc_subchannel *subchannel, void *user)
+{
+	minirpc_channel *channel = user;
+
+	if (subchannel->state != MINIRPC_CONNECTING || channel->state != MINIRPC_TRANSIENT_FAILURE)
+		set_state(channel, subchannel->state);
+	mrpc_turn_wake(&channel->loop->turn, &channel->task);
+}
+
+static void tell_watcher(struct mrpc_task *task)
+{
+	minirpc_channel *channel = mrpc_container(task, minirpc_channel, watch_task);
+	void (*fn)(minirpc_channel * channel, void *user) = channel->watch_fn;
+
+	if (fn == NULL || channel->state == channel->watch_last)
+		return;
+	channel->watch_fn = NULL;
+	fn(channel, channel->watch_user); /* which may free the channel */
+}
+
+/* What goes into a header as it is: printable ASCII, and something. */
+static bool is_header_text(const char *text)
+{
+	if (text[0] == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+		if (*text < 0x20 || *text > 0x7E)
+			return false;
+	return true;
+}
+
+/* The texts of a channel: target, authority, user agent. */
+static int set_texts(minirpc_channel *channel, const char *target,
+		     const struct minirpc_channel_options *options)
+{
+	const char *authority = options->authority, *agent = options->user_agent;
+	int r;
+
+	if (authority != NULL && (!is_header_text(authority) || strchr(authority, ' ') != NULL))
+		return -EINVAL;
+	if (agent != NULL && !is_header_text(agent))
+		return -EINVAL;
+	r = mrpc_target_parse(&channel->target, target);
+	if (r < 0)
+		return r;
+
+	channel->authority = mrpc_strdup(authority != NULL ? authority : channel->target.authority);
+	channel->user_agent = mrpc_format("%s%s%s", agent != NULL ? agent : "",
+					  agent != NULL ? " " : "", USER_AGENT);
+	return channel->authority == NULL || channel->user_agent == NULL ? -ENOMEM : 0;
+}
+
+static void clear_texts(minirpc_channel *channel)
+{
+	mrpc_free(channel->authority);
+	mrpc_free(channel->user_agent);
+	mrpc_target_clear(&channel->target);
+}
+
+static int start(minirpc_channel *channel, const struct minirpc_channel_options *options)
+{
+	minirpc_loop *loop = channel->loop;
+
+	channel->call = (struct mrpc_call_config){
+		.place = { &loop->turn, &loop->now, &loop->log },
+		.timers = &loop->timers,
+		.send_queue = options->send_queue,
+		.max_receive_message = options->max_receive_message,
+		.max_send_message = options->max_send_message,
+	};
+	return mrpc_subchannel_init(&channel->subchannel,
+				    &(struct mrpc_subchannel_config){
+					    .loop = loop,
+					    .tls = channel->tls,
+					    .target = &channel->target,
+					    .user_agent = channel->user_agent,
+					    .limits = options->limits,
+					    .backoff_initial = options->backoff_initial,
+					    .backoff_max = options->backoff_max,
+					    .connect_timeout = options->connect_timeout,
+					    .seed = mrpc_backoff_seed(),
+					    .on_change = on_change,
+					    .user = channel,
+				    });
+}
+
+int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const char *target,
+			const struct minirpc_channel_options *options)
+{
+	static const struct minirpc_channel_options none;
+	minirpc_channel *channel;
+	int r;
+
+	if (target == NULL)
+		return -EINVAL;
+	if (options == NULL)
+		options = &none;
+	if (options->backoff_initial < 0 || options->backoff_max < 0 ||
+	    options->connect_timeout < 0)
+		return -EINVAL;
+
+	channel = mrpc_alloc(sizeof *channel);
+	if (channel == NULL)
+		return -ENOMEM;
+	*channel = (minirpc_channel){
+		.loop = loop,
+		.limits = options->limits,
+		.state = MINIRPC_IDLE,
+		.task = { .phase = MRPC_STREAM, .run = mrpc_channel_serve },
+		.watch_task = { .phase = MRPC_DELIVER, .run = tell_watcher },
+	};
+	mrpc_list_init(&channel->waiting);
+	mrpc_list_init(&channel->running);
+
+	r = mrpc_limits_complete(&channel->limits);
+	if (r < 0)
+		goto err_channel;
+	r = set_texts(channel, target, options);
+	if (r < 0)
+		goto err_texts;
+	if (loop == NULL) {
+		r = minirpc_loop_new(&channel->loop, NULL);
+		if (r < 0)
+			goto err_texts;
+		channel->owns_loop = true;
+	}
+	if (options->tls != NULL)
+		channel->tls = minirpc_tls_ref(options->tls);
+	r = start(channel, options);
+	if (r < 0)
+		goto err_loop;
+
+	*ret_channel = channel;
+	return 0;
+
+err_loop:
+	minirpc_tls_unref(channel->tls);
+	if (channel->owns_loop)
+		minirpc_loop_free(channel->loop);
+err_texts:
+	clear_texts(channel);
+err_channel:
+	mrpc_free(channel);
+	return r;
+}
+
+minirpc_channel *minirpc_channel_free(minirpc_channel *channel)
+{
+	/* A host may try once more from inside its on_finished. */
+	if (channel == NULL || channel->freeing)
+		return NULL;
+	channel->freeing = true;
+	channel->state = MINIRPC_SHUTDOWN;
+	channel->watch_fn = NULL;
+	mrpc_loop_refresh(channel->loop);
+
+	mrpc_channel_drop_calls(channel);
+	mrpc_subchannel_clear(&channel->subchannel);
+	mrpc_task_sleep(&channel->task);
+	mrpc_task_sleep(&channel->watch_task);
+	clear_texts(channel);
+	minirpc_tls_unref(channel->tls);
+	if (channel->owns_loop)
+		mrpc_loop_free_later(channel->loop);
+	mrpc_free(channel);
+	return NULL;
+}
+
+minirpc_loop *minirpc_channel_loop(const minirpc_channel *channel)
+{
+	return channel->loop;
+}
+
+enum minirpc_channel_state minirpc_channel_state(const minirpc_channel *channel)
+{
+	return channel->state;
+}
+
+void minirpc_channel_connect(minirpc_channel *channel)
+{
+	if (!channel->freeing)
+		mrpc_subchannel_connect(&channel->subchannel);
+}
+
+void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state last,
+			   void (*fn)(minirpc_channel *channel, void *user), void *user)
+{
+	channel->watch_last = last;
+	channel->watch_fn = fn;
+	channel->watch_user = user;
+	if (fn != NULL)
+		set_state(channel, channel->state);
+}
+
+void mrpc_channel_seed(minirpc_channel *channel, uint64_t seed)
+{
+	channel->subchannel.backoff.random = seed;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Server: listeners make connections, connections make calls, the router gives each call its
+ * handler.
+ *
+ *	io/listen --accept--> connection [ io/link <-> h2/conn ] --call--> router --> handler
+ *
+ * The files: server.c makes, frees and listens; connection.c is one connection; calls.c routes calls
+ * and remembers them; drain.c ends it all; attach.c is for hosts that move the bytes.
+ *
+ * minirpc_server_free may come from any callback. Whatever delivers an event holds a reference on the
+ * call and on nothing of ours, and connections end in tasks of their own, so everything may be freed
+ * at once. */
+#include "server/server.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define MAX_CONNECTIONS 10000u
+
+struct listener {
+	struct mrpc_list node;
+	struct mrpc_listener *listener;
+};
+
+/* Finds out now, and not at each accept, that a server has no certificate. */
+static int check_tls(minirpc_tls *tls, const struct mrpc_log *log)
+{
+	struct mrpc_tls_session *session;
+	int r;
+
+	r = mrpc_tls_session_new(&session, tls, true, NULL, log);
+	if (r < 0)
+		return r;
+	mrpc_tls_session_free(session);
+	return 0;
+}
+
+int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
+		       const struct minirpc_server_options *options)
+{
+	static const struct minirpc_server_options none;
+	minirpc_server *server;
+	uint64_t seed;
+	int r;
+
+	if (loop == NULL)
+		return -EINVAL;
+	if (options == NULL)
+		options = &none;
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+		seed = (uint64_t)(uintptr_t)&seed;
+
+	server = mrpc_alloc(sizeof *server);
+	if (server == NULL)
+		return -ENOMEM;
+	*server = (minirpc_server){
+		.loop = loop,
+		.call = {
+			.place = { &loop->turn, &loop->now, &loop->log },
+			.timers = &loop->timers,
+			.send_queue = options->send_queue,
+			.max_receive_message = options->max_receive_message,
+			.max_send_message = options->max_send_message,
+		},
+		.limits = options->limits,
+		.max_connections =
+			options->max_connections > 0 ? options->max_connections : MAX_CONNECTIONS,
+		.grace_at = MINIRPC_NEVER,
+		.done_task = { .phase = MRPC_DELIVER, .run = mrpc_server_tell_done },
+	};
+	mrpc_router_init(&server->router, seed);
+	mrpc_list_init(&server->listeners);
+	mrpc_list_init(&server->connections);
+	mrpc_list_init(&server->calls);
+	mrpc_list_init(&server->left);
+	mrpc_list_init(&server->forgotten);
+
+	r = mrpc_limits_complete(&server->limits);
+	if (r < 0)
+		goto err_server;
+	if (options->tls != NULL) {
+		r = check_tls(options->tls, &loop->log);
+		if (r < 0)
+			goto err_server;
+		server->tls = minirpc_tls_ref(options->tls);
+	}
+	r = mrpc_timer_bind(&server->sweep, &loop->timers, mrpc_server_sweep);
+	if (r < 0)
+		goto err_tls;
+	r = mrpc_timer_bind(&server->grace, &loop->timers, mrpc_server_grace_is_over);
+	if (r < 0)
+		goto err_sweep;
+
+	*ret_server = server;
+	return 0;
+
+err_sweep:
+	mrpc_timer_unbind(&server->sweep);
+err_tls:
+	minirpc_tls_unref(server->tls);
+err_server:
+	mrpc_free(server);
+	return r;
+}
+
+minirpc_server *minirpc_server_free(minirpc_server *server)
+{
+	struct mrpc_list *node;
+
+	/* A host may try once more from inside its on_finished. */
+	if (server == NULL || server->freeing)
+		return NULL;
+	server->freeing = true;
+	server->state = MRPC_SERVER_STOPPED;
+	mrpc_loop_refresh(server->loop);
+
+	mrpc_server_close_listeners(server);
+	mrpc_server_drop_calls(server);
+	while ((node = server->connections.next) != &server->connections) {
+		struct mrpc_server_connection *connection =
+			mrpc_container(node, struct mrpc_server_connection, node);
+
+		/* A host can still fetch the GOAWAY, when it is told that we finish. */
+		if (connection->host != NULL)
+			mrpc_conn_abort(connection->conn, MINIRPC_UNAVAILABLE,
+					"the server is shutting down");
+		mrpc_server_connection_free(connection);
+	}
+	mrpc_router_clear(&server->router);
+	mrpc_timer_unbind(&server->grace);
+	mrpc_timer_unbind(&server->sweep);
+	mrpc_task_sleep(&server->done_task);
+	minirpc_tls_unref(server->tls);
+	mrpc_free(server);
+	return NULL;
+}
+
+int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
+		       const struct minirpc_call_events *events, void *user,
+		       void (*drop)(void *user))
+{
+	return mrpc_router_add(&server->router, method, events, user, drop);
+}
+
+/* ---- Listening ---- */
+
+static void on_accept(void *user, int fd, const struct mrpc_address *peer)
+{
+	minirpc_server *server = user;
+	int r;
+
+	if (server->connection_count >= server->max_connections) {
+		close(fd);
+		mrpc_log(&server->loop->log, MINIRPC_LOG_WARNING,
+			 "a connection was closed at once: %u are open already",
+			 server->max_connections);
+		return;
+	}
+	r = mrpc_server_connection_accept(server, fd, peer);
+	if (r < 0)
+		mrpc_log(&server->loop->log, MINIRPC_LOG_WARNING,
+			 "a connection was closed at once: %s", strerror(-r));
+}
+
+static const struct mrpc_listener_events listener_events = { .on_accept = on_accept };
+
+/* Either an address, or (NULL) a socket that listens already. */
+static int add_listener(minirpc_server *server, const char *address, int fd,
+			const struct minirpc_listen_options *options)
+{
+	struct listener *listener;
+	int r;
+
+	if (server->state != MRPC_SERVER_OPEN)
+		return -ESHUTDOWN;
+	listener = mrpc_alloc(sizeof *listener);
+	if (listener == NULL)
+		return -ENOMEM;
+	*listener = (struct listener){ 0 };
+
+	if (address != NULL)
+		r = mrpc_listener_new(&listener->listener, server->loop, address, options,
+				      &listener_events, server);
+	else
+		r = mrpc_listener_adopt(&listener->listener, server->loop, fd, &listener_events,
+					server);
+	if (r < 0) {
+		mrpc_free(listener);
+		return r;
+	}
+	mrpc_list_push(&server->listeners, &listener->node);
+	return 0;
+}
+
+int minirpc_server_listen(minirpc_server *server, const char *address,
+			  const struct minirpc_listen_options *options)
+{
+	return address == NULL ? -EINVAL : add_listener(server, address, -1, options);
+}
+
+int minirpc_server_listen_fd(minirpc_server *server, int fd)
+{
+	return fd < 0 ? -EINVAL : add_listener(server, NULL, fd, NULL);
+}
+
+void mrpc_server_close_listeners(minirpc_server *server)
+{
+	struct mrpc_list *node;
+
+	while ((node = mrpc_list_pop(&server->listeners)) != NULL) {
+		struct listener *listener = mrpc_container(node, struct listener, node);
+
+		mrpc_listener_free(listener->listener);
+		mrpc_free(listener);
+	}
+}
+
+/* ---- To look at ---- */
+
+minirpc_loop *minirpc_server_loop(const minirpc_server *server)
+{
+	return server->loop;
+}
+
+void minirpc_server_counts(const minirpc_server *server, struct minirpc_conn_counts *ret_counts)
+{
+	*ret_counts = server->counts;
+}
+
+size_t minirpc_server_open_calls(const minirpc_server *server)
+{
+	return server->call_count;
+}
+
+size_t minirpc_server_open_connections(const minirpc_server *server)
+{
+	return server->connection_count;
+}
+
+minirpc_server *minirpc_call_server(const minirpc_call *call)
+{
+	return call->role == MRPC_SERVER ? call->owner : NULL;
+}

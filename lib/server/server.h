@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Server: what its files share. See server.c for the picture. */
+#ifndef MRPC_SERVER_SERVER_H
+#define MRPC_SERVER_SERVER_H
+
+#include "base/list.h"
+#include "call/call.h"
+#include "h2/conn.h"
+#include "io/host_conn.h"
+#include "io/link.h"
+#include "io/listen.h"
+#include "io/loop.h"
+#include "server/router.h"
+
+#include <minirpc/conn.h>
+#include <minirpc/server.h>
+
+enum mrpc_server_state {
+	MRPC_SERVER_OPEN,
+	MRPC_SERVER_DRAINING, /* no new connections, no new calls; those running may end */
+	MRPC_SERVER_STOPPED   /* what is left only says goodbye */
+};
+
+struct minirpc_server {
+	minirpc_loop *loop;
+	minirpc_tls *tls; /* NULL: clear text */
+	struct mrpc_call_config call;
+	struct minirpc_conn_limits limits;
+	struct minirpc_conn_counts counts; /* every connection counts here too */
+	uint32_t max_connections;
+	enum mrpc_server_state state;
+	bool freeing;
+
+	struct mrpc_router router;
+	struct mrpc_list listeners;
+	struct mrpc_list connections;
+	size_t connection_count;
+
+	/* Calls whose handler has not ended them. The sweep moves those whose peer has left from
+	 * calls to left, and what it finds there the next time to forgotten. */
+	struct mrpc_list calls, left, forgotten;
+	size_t call_count;
+	struct mrpc_timer sweep;
+
+	struct mrpc_timer
+		grace; /* draining: when what is left is cut; stopped: when it is closed */
+	minirpc_time grace_at;
+	struct mrpc_task done_task;
+	void (*done)(minirpc_server *server, void *user);
+	void *done_user;
+};
+
+/* One connection: an h2 conn and who moves its bytes, a link or the host. */
+struct mrpc_server_connection {
+	struct mrpc_list node;
+	minirpc_server *server;
+	struct mrpc_conn *conn;
+	struct mrpc_link *link;
+	minirpc_conn *host;
+	struct mrpc_task task; /* woken when the conn's state changes, or its transport is gone */
+	bool is_over;          /* its transport is gone */
+	char peer[MRPC_ADDRESS_TEXT];
+	char reason[128];
+};
+
+/* ---- connection.c ---- */
+
+/* A connection without transport yet. Returns 0 or -errno. */
+int mrpc_server_connection_new(struct mrpc_server_connection **ret_connection,
+			       minirpc_server *server, const char *peer);
+
+/* Takes the socket, also on failure. Returns 0 or -errno. */
+int mrpc_server_connection_accept(minirpc_server *server, int fd, const struct mrpc_address *peer);
+
+/* Closes its transport at once; calls on it see that the peer left. */
+void mrpc_server_connection_free(struct mrpc_server_connection *connection);
+
+/* ---- calls.c ---- */
+
+/* The first events of every call; their user is the server. */
+extern const struct minirpc_call_events mrpc_server_accept;
+
+/* Takes the handles of all calls away, without an event. */
+void mrpc_server_drop_calls(minirpc_server *server);
+
+/* The timer `sweep`: looks for forgotten calls. */
+void mrpc_server_sweep(struct mrpc_timer *timer, minirpc_time now);
+
+/* ---- server.c ---- */
+
+void mrpc_server_close_listeners(minirpc_server *server);
+
+/* ---- drain.c ---- */
+
+/* A connection is gone or has closed: a drain may be complete. */
+void mrpc_server_look_at_drain(minirpc_server *server);
+
+/* The timer `grace` and the task `done_task`. */
+void mrpc_server_grace_is_over(struct mrpc_timer *timer, minirpc_time now);
+void mrpc_server_tell_done(struct mrpc_task *task);
+
+#endif
