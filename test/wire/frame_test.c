@@ -1,65 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The deframer, over memory that is counted and that can run out: these functions stand in front
- * of lib/base/alloc.c. */
+/* The deframer, over memory that is counted and that can run out. */
 #include "run_suite.h"
 
-#include "base/alloc.h"
 #include "wire/frame.h"
+#include "world/alloc_fail.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NO_FAILURE (-1)
-
-static struct {
-	size_t live;   /* bytes given out now */
-	int fail_next; /* so many allocations go well, the one after them fails */
-} memory = { 0, NO_FAILURE };
-
-static bool memory_is_out(void)
-{
-	if (memory.fail_next == NO_FAILURE)
-		return false;
-	return memory.fail_next-- == 0;
-}
-
-void *mrpc_alloc(size_t size)
-{
-	void *p = memory_is_out() ? NULL : malloc(size);
-
-	if (p != NULL)
-		memory.live += malloc_usable_size(p);
-	return p;
-}
-
-void *mrpc_zalloc(size_t size)
-{
-	void *p = mrpc_alloc(size);
-
-	return p == NULL ? NULL : memset(p, 0, size);
-}
-
-void *mrpc_realloc(void *p, size_t size)
-{
-	size_t old = p == NULL ? 0 : malloc_usable_size(p);
-
-	if (memory_is_out())
-		return NULL;
-	p = realloc(p, size);
-	ck_assert_ptr_nonnull(p);
-	memory.live += malloc_usable_size(p) - old;
-	return p;
-}
-
-void *mrpc_free(void *p)
-{
-	if (p != NULL)
-		memory.live -= malloc_usable_size(p);
-	free(p);
-	return NULL;
-}
 
 static uint8_t byte_at(size_t i)
 {
@@ -96,15 +44,13 @@ static struct mrpc_deframer deframer;
 
 static void setup(void)
 {
-	memory.live = 0;
-	memory.fail_next = NO_FAILURE;
 	mrpc_deframer_init(&deframer, 1000000);
 }
 
 static void teardown(void)
 {
 	mrpc_deframer_clear(&deframer);
-	ck_assert_uint_eq(memory.live, 0);
+	ck_assert_uint_eq(alloc_live_bytes(), 0);
 }
 
 START_TEST(the_prefix_is_a_flag_and_a_big_endian_length) /* W-13 */
@@ -265,7 +211,7 @@ START_TEST(the_limit_passes_and_one_more_is_refused_by_the_prefix) /* S-7, P12 *
 		ck_assert_int_eq(feed_prefix(0, (uint32_t)limits[i]), 0);
 		mrpc_deframer_clear(&deframer);
 		ck_assert_int_eq(feed_prefix(0, (uint32_t)limits[i] + 1), -EMSGSIZE);
-		ck_assert_uint_eq(memory.live, 0);
+		ck_assert_uint_eq(alloc_live_bytes(), 0);
 		mrpc_deframer_clear(&deframer);
 	}
 	mrpc_deframer_init(&deframer, UINT32_MAX);
@@ -290,9 +236,9 @@ END_TEST
 START_TEST(clear_keeps_the_limit_and_forgets_the_rest)
 {
 	ck_assert_int_eq(feed_prefix(0, 100), 0);
-	ck_assert_uint_gt(memory.live, 0);
+	ck_assert_uint_gt(alloc_live_bytes(), 0);
 	mrpc_deframer_clear(&deframer);
-	ck_assert_uint_eq(memory.live, 0);
+	ck_assert_uint_eq(alloc_live_bytes(), 0);
 	ck_assert(!mrpc_deframer_is_partial(&deframer));
 	ck_assert_int_eq(feed_prefix(0, 1000001), -EMSGSIZE);
 }
@@ -302,7 +248,7 @@ START_TEST(announcing_much_costs_little)
 {
 	mrpc_deframer_init(&deframer, UINT32_MAX);
 	ck_assert_int_eq(feed_prefix(0, UINT32_MAX), 0);
-	ck_assert_uint_le(memory.live, 4096 + 256);
+	ck_assert_uint_le(alloc_live_bytes(), 4096 + 256);
 }
 END_TEST
 
@@ -326,7 +272,7 @@ START_TEST(memory_is_at_most_twice_what_arrived)
 		ck_assert_uint_eq(len, 0);
 		sent += chunk;
 		arrived = sent - MRPC_PREFIX;
-		ck_assert_uint_le(memory.live, 2 * arrived + 4096 + 8192);
+		ck_assert_uint_le(alloc_live_bytes(), 2 * arrived + 4096 + 256);
 	}
 	check_part(part, false, whole);
 	free(data);
@@ -359,12 +305,13 @@ START_TEST(without_memory_nothing_is_lost)
 	const uint32_t whole = 50000;
 	uint8_t *data = malloc(MRPC_PREFIX + whole);
 	size_t total = put_frame(data, false, whole), sent, chunk;
-	int fail, failures;
+	size_t fail;
+	int failures;
 
-	for (fail = 0;; fail++) {
+	for (fail = 1;; fail++) {
 		struct mrpc_part *part = NULL;
 
-		memory.fail_next = fail;
+		alloc_fail_at(fail, false);
 		failures = 0;
 		for (sent = 0; sent < total; sent += chunk) {
 			const uint8_t *at = data + sent;
@@ -386,8 +333,8 @@ START_TEST(without_memory_nothing_is_lost)
 		if (failures == 0)
 			break;
 	}
-	ck_assert_int_gt(fail, 2);
-	memory.fail_next = NO_FAILURE;
+	ck_assert_uint_gt(fail, 3);
+	alloc_fail_at(0, false);
 	free(data);
 }
 END_TEST
