@@ -4,8 +4,10 @@
 
 A kind of test is a function that returns (passed, failed, skipped) counts; names of what failed are printed as they come.
 """
+from concurrent.futures import ThreadPoolExecutor
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,13 +20,13 @@ def sh(*command, **options):
     return subprocess.run(command, text=True, **options)
 
 
-def build(folder, *options, env=None):
-    """Sets a build folder up and builds it; False when anything warns or fails."""
+def build(folder, *options, env=None, targets=()):
+    """Sets a build folder up and builds it (all of it, or targets); False when anything warns or fails."""
     env = dict(os.environ, **(env or {}))
     if not os.path.exists(f'{folder}/build.ninja'):
         if sh('meson', 'setup', folder, '--werror', *options, env=env).returncode != 0:
             return False
-    return sh('ninja', '-C', folder, '--quiet', env=env).returncode == 0
+    return sh('ninja', '-C', folder, '--quiet', *targets, env=env).returncode == 0
 
 
 def meson_tests(folder, label, *arguments):
@@ -44,6 +46,36 @@ def meson_tests(folder, label, *arguments):
     return tuple(counts)
 
 
+def fuzz(folder, seconds):
+    """Searches with libFuzzer from the seeds of each target, as many at once as there are cores.
+
+    What it finds lies in folder/found; name it bug-... and move it to test/fuzz/corpus, where every run replays it."""
+    if shutil.which('clang') is None:
+        print('skipped: fuzz: no clang')
+        return 0, 0, 1
+    targets = sorted(os.listdir('test/fuzz/corpus'))
+    if not build(folder, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dc_args=-fsanitize=fuzzer-no-link',
+                 '-Dc_link_args=-fsanitize=address,undefined', env={'CC': 'clang'},
+                 targets=[f'test/fuzz/fuzz_{target}' for target in targets]):
+        return 0, 1, 0
+
+    def search(target):
+        corpus = f'{folder}/corpus/{target}'
+        os.makedirs(corpus, exist_ok=True)
+        os.makedirs(f'{folder}/found', exist_ok=True)
+        return sh(f'{folder}/test/fuzz/fuzz_{target}', f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048',
+                  '-max_len=4096', f'-artifact_prefix={folder}/found/{target}-', corpus, f'test/fuzz/corpus/{target}',
+                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace')
+
+    failed = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for target, result in zip(targets, pool.map(search, targets)):
+            if result.returncode != 0:
+                failed += 1
+                print(f'FAILED: fuzz {target}\n' + result.stdout[-4000:])
+    return len(targets) - failed, failed, 0
+
+
 def main():
     everything = '--all' in sys.argv[1:]
     total = [0, 0, 0]
@@ -59,6 +91,8 @@ def main():
         add('build with gcc', (1, 0, 0))
         add('tests', meson_tests(BUILD, 'plain'))
     add('walls', walls.run(BUILD))
+    if everything:
+        add('fuzz', fuzz('build-fuzz', 60))
 
     line = f'{total[0]} passed, {total[1]} failed'
     if total[2]:

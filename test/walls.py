@@ -53,7 +53,7 @@ PURE = {'base', 'call', 'wire', 'h2', 'typed', 'service'}
 # Not in lib: it does not print, end the process, read the environment, or keep hidden state.
 WORDS = ('printf vprintf fprintf vfprintf dprintf puts fputs fputc putc putchar fwrite perror psignal syslog '
          'abort exit _exit _Exit quick_exit atexit getenv secure_getenv setenv putenv system popen '
-         'signal sigaction raise setlocale strtok strerror rand srand random srandom localtime gmtime ctime asctime '
+         'signal sigaction raise setlocale strtok rand srand random srandom localtime gmtime ctime asctime '
          'sleep usleep nanosleep gethostbyname alloca gets strcpy strcat sprintf vsprintf').split()
 # Only in these files: memory comes from base/alloc.h, and the loop of the host is the host's.
 MEMORY = 'malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf aligned_alloc posix_memalign'.split()
