@@ -151,3 +151,10 @@ bool mrpc_parse_u32(const char *text, size_t len, uint32_t *ret)
 	*ret = (uint32_t)value;
 	return true;
 }
+
+const char *mrpc_error_text(int error)
+{
+	const char *text = strerrordesc_np(error < 0 ? -error : error);
+
+	return text != NULL ? text : "unknown error";
+}

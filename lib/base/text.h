@@ -23,6 +23,10 @@ char *mrpc_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 char *mrpc_strdup(const char *s);
 char *mrpc_strndup(const char *s, size_t len); /* NUL added */
 
+/* "Connection refused" for ECONNREFUSED and for -ECONNREFUSED: English, whatever the locale, and
+ * without strerror's hidden buffer. Never NULL. */
+const char *mrpc_error_text(int error);
+
 /* A decimal number of 1 to 10 digits, nothing else. */
 bool mrpc_parse_u32(const char *text, size_t len, uint32_t *ret);
 

@@ -7,6 +7,7 @@
 #include "client/subchannel.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,7 +128,7 @@ static void on_closed(struct mrpc_link *link, int error, const char *reason, voi
 
 	(void)link;
 	if (reason == NULL || reason[0] == '\0')
-		reason = error < 0 ? strerror(-error) : "";
+		reason = error < 0 ? mrpc_error_text(error) : "";
 	snprintf(connection->reason, sizeof connection->reason, "%s", reason);
 	is_over(connection);
 }

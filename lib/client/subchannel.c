@@ -18,6 +18,8 @@
  * loop. */
 #include "client/subchannel.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,7 +86,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 	if (fd >= 0) {
 		r = mrpc_connection_dialed(&subchannel->current, subchannel, fd, address);
 		if (r < 0)
-			fail(subchannel, "connection failed: %s", strerror(-r));
+			fail(subchannel, "connection failed: %s", mrpc_error_text(r));
 		else
 			mrpc_timer_set(&subchannel->timer, subchannel->deadline);
 		return;
@@ -98,7 +100,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 		     colon + 2);
 	else
 		fail(subchannel, "connection failed: %s",
-		     reason[0] != '\0' ? reason : strerror(-error));
+		     reason[0] != '\0' ? reason : mrpc_error_text(error));
 }
 
 static void dial(struct mrpc_subchannel *subchannel, const struct mrpc_address *addresses,
@@ -110,7 +112,7 @@ static void dial(struct mrpc_subchannel *subchannel, const struct mrpc_address *
 	r = mrpc_dial(&subchannel->dial, subchannel->config.loop, addresses, count,
 		      subchannel->deadline, on_dialed, subchannel);
 	if (r < 0)
-		fail(subchannel, "connection failed: %s", strerror(-r));
+		fail(subchannel, "connection failed: %s", mrpc_error_text(r));
 }
 
 static void on_resolved(void *user, const struct mrpc_address *addresses, size_t count, int error,
@@ -156,7 +158,8 @@ static void begin_attempt(struct mrpc_task *task)
 	r = mrpc_resolve(&subchannel->resolution, config->loop, target->host, target->port,
 			 on_resolved, subchannel);
 	if (r < 0)
-		fail(subchannel, "name resolution of %s failed: %s", target->host, strerror(-r));
+		fail(subchannel, "name resolution of %s failed: %s", target->host,
+		     mrpc_error_text(r));
 }
 
 static bool is_under_way(const struct mrpc_subchannel *subchannel)

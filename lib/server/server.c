@@ -13,6 +13,7 @@
 #include "server/server.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -164,7 +165,7 @@ static void on_accept(void *user, int fd, const struct mrpc_address *peer)
 	r = mrpc_server_connection_accept(server, fd, peer);
 	if (r < 0)
 		mrpc_log(&server->loop->log, MINIRPC_LOG_WARNING,
-			 "a connection was closed at once: %s", strerror(-r));
+			 "a connection was closed at once: %s", mrpc_error_text(r));
 }
 
 static const struct mrpc_listener_events listener_events = { .on_accept = on_accept };

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "run_suite.h"
 
+#include <errno.h>
 #include <string.h>
 
 static bool valid(const char *text)
@@ -94,6 +95,14 @@ START_TEST(log_lines_are_escaped_cut_and_made_only_when_wanted)
 }
 END_TEST
 
+START_TEST(errors_have_english_texts_with_either_sign)
+{
+	ck_assert_str_eq(mrpc_error_text(ECONNREFUSED), "Connection refused");
+	ck_assert_str_eq(mrpc_error_text(-ECONNREFUSED), "Connection refused");
+	ck_assert_str_eq(mrpc_error_text(-99999), "unknown error");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("base/text");
@@ -103,6 +112,7 @@ Suite *suite(void)
 	tcase_add_test(c, utf8_refuses_overlong_surrogates_too_large_and_cut);
 	tcase_add_test(c, numbers_are_decimal_and_fit);
 	tcase_add_test(c, log_lines_are_escaped_cut_and_made_only_when_wanted);
+	tcase_add_test(c, errors_have_english_texts_with_either_sign);
 	suite_add_tcase(s, c);
 	return s;
 }
