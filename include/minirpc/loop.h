@@ -39,7 +39,8 @@ enum {
 	MINIRPC_WRITE = 2 /* writable, or an error is pending */
 };
 
-/* Five hooks bring any loop. All but `wake` are called on the loop's thread only. */
+/* Five hooks bring any loop. All are called on the loop's thread only: a post from another thread
+ * comes through a descriptor that is watched like any other. */
 struct minirpc_loop_hooks {
 	/* Starts watching fd, level-triggered, for the MINIRPC_READ / MINIRPC_WRITE bits in events
 	 * (0: none for now). When they come true call minirpc_loop_ready(loop, watch, bits), then,
@@ -61,7 +62,8 @@ struct minirpc_loop_hooks {
 };
 
 struct minirpc_loop_options {
-	struct ev_loop *ev; /* run on this libev loop, which must outlive ours */
+	struct ev_loop *ev; /* run on this libev loop, which must outlive ours. Our sockets and
+			       timers keep its ev_run going, an idle minirpc_loop does not */
 	const struct minirpc_loop_hooks *hooks; /* run on any other loop; copied */
 	void *hooks_user;
 	bool manual;        /* no descriptors; time comes by minirpc_loop_advance and starts at 0 */
@@ -80,7 +82,8 @@ MINIRPC_API int minirpc_loop_new(minirpc_loop **ret_loop,
 				 const struct minirpc_loop_options *options);
 
 /* Frees the loop. Free its channels and servers first (an assertion of the debug build checks).
- * NULL is fine. Not from inside a callback of this loop. Returns NULL. */
+ * Timers that have not fired and posts that have not run are forgotten. NULL is fine. Not from
+ * inside a callback of this loop. Returns NULL. */
 MINIRPC_API minirpc_loop *minirpc_loop_free(minirpc_loop *loop);
 
 /* Runs a loop of its own, or the host's struct ev_loop, until minirpc_loop_stop. Returns 0;
