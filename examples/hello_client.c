@@ -10,7 +10,8 @@
 
 int main(int argc, char **argv)
 {
-	Hello__HelloRequest req = { HELLO__HELLO_REQUEST__FIELDS, .name = argc > 2 ? argv[2] : "world" };
+	Hello__HelloRequest req = { HELLO__HELLO_REQUEST__FIELDS,
+				    .name = argc > 2 ? argv[2] : "world" };
 	struct minirpc_call_options options = { .timeout = MINIRPC_S(5) };
 	struct minirpc_status status = { .code = MINIRPC_UNKNOWN };
 	Hello__HelloReply *reply = NULL;
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
 
 	if (minirpc_channel_new(&channel, NULL, argc > 1 ? argv[1] : "localhost:50051", NULL) < 0)
 		return 1;
-	if (hello_greeter_say_hello_wait(channel, &req, &options, &reply, &status) == 0 && reply != NULL) {
+	if (hello_greeter_say_hello_wait(channel, &req, &options, &reply, &status) == 0 &&
+	    reply != NULL) {
 		printf("%s\n", reply->message);
 		hello__hello_reply__free_unpacked(reply, NULL);
 	} else {

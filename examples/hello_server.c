@@ -8,13 +8,15 @@
 
 #include <stdio.h>
 
-static void on_say_hello(hello_greeter_say_hello_callee *call, const Hello__HelloRequest *req, void *user)
+static void on_say_hello(hello_greeter_say_hello_callee *call, const Hello__HelloRequest *req,
+			 void *user)
 {
 	char text[256];
 
 	(void)user;
 	snprintf(text, sizeof text, "Hello %.200s", req->name);
-	hello_greeter_say_hello_reply(call, &(Hello__HelloReply){ HELLO__HELLO_REPLY__FIELDS, .message = text });
+	hello_greeter_say_hello_reply(
+		call, &(Hello__HelloReply){ HELLO__HELLO_REPLY__FIELDS, .message = text });
 }
 
 int main(int argc, char **argv)
@@ -28,9 +30,10 @@ int main(int argc, char **argv)
 
 	if (minirpc_loop_new(&loop, NULL) < 0 || minirpc_server_new(&server, loop, NULL) < 0 ||
 	    hello_greeter_serve(server, &handlers, NULL) < 0 ||
-	    minirpc_server_listen(server, address,
-	                          &(struct minirpc_listen_options){
-					  .ret_port = &port, .error = error, .error_size = sizeof error }) < 0) {
+	    minirpc_server_listen(
+		    server, address,
+		    &(struct minirpc_listen_options){
+			    .ret_port = &port, .error = error, .error_size = sizeof error }) < 0) {
 		fprintf(stderr, "hello_server: %s\n", error);
 		return 1;
 	}

@@ -53,18 +53,20 @@ static void add_account(struct accounts *accounts, const char *text)
 	accounts->count++;
 }
 
-static void on_get_by_token(rpc_accounts_get_by_token_callee *call, const Rpc__GetByTokenReq *req, void *user)
+static void on_get_by_token(rpc_accounts_get_by_token_callee *call, const Rpc__GetByTokenReq *req,
+			    void *user)
 {
 	const struct accounts *accounts = user;
 
 	for (int i = 0; i < accounts->count; i++) {
 		Rpc__Account account = { RPC__ACCOUNT__FIELDS,
-			                 .max_cache_keys = accounts->list[i].max_cache_keys };
+					 .max_cache_keys = accounts->list[i].max_cache_keys };
 
 		if (strcmp(accounts->list[i].token, req->token) != 0)
 			continue;
 		rpc_accounts_get_by_token_reply(
-			call, &(Rpc__GetByTokenResp){ RPC__GET_BY_TOKEN_RESP__FIELDS, .account = &account });
+			call, &(Rpc__GetByTokenResp){ RPC__GET_BY_TOKEN_RESP__FIELDS,
+						      .account = &account });
 		return;
 	}
 	rpc_accounts_get_by_token_fail(call, MINIRPC_NOT_FOUND, "Account not found %s", req->token);

@@ -3,10 +3,11 @@
  *
  *	cachectl store gopher con
  *	cachectl get gopher                       con
- *	cachectl get marmot                       NOT_FOUND: Key not found marmot      (exit status 69)
- *	cachectl dump                             gopher => con
+ *	cachectl get marmot                       NOT_FOUND: Key not found marmot      (exit status
+ *69) cachectl dump                             gopher => con
  */
 #include "cache.minirpc.h"
+#include "load.h"
 #include "print.h"
 
 #include <errno.h>
@@ -23,20 +24,26 @@ static const char usage[] =
 	"       cachectl [OPTION]... store KEY -       ... that comes from stdin\n"
 	"       cachectl [OPTION]... get KEY           write a value, as it is, to stdout\n"
 	"       cachectl [OPTION]... dump              write KEY => VALUE, a line for each\n"
+	"       cachectl [OPTION]... load              store such lines from stdin, many at once\n"
 	"\n"
 	"  --server TARGET          default localhost:5051; also ipv4:, ipv6:, unix:, dns:///\n"
 	"  --timeout SECONDS        give up after so long (0.05 is fine); default: never\n"
 	"  --account-token TOKEN    who stores\n"
-	"  --wait-for-ready         wait for the server instead of failing at once when it is away\n"
+	"  --wait-for-ready         wait for the server instead of failing at once when it is "
+	"away\n"
+	"  --progress               show progress also when stderr is no terminal\n"
 	"  --json                   one JSON object a line; base64 where a value is not UTF-8\n"
 	"  --tls                    encrypt; implied by the next five\n"
 	"  --tls-ca FILE            whom to trust; default: the system's certificates\n"
-	"  --tls-server-name NAME   the name the certificate must have; default: the target's host\n"
+	"  --tls-server-name NAME   the name the certificate must have; default: the target's "
+	"host\n"
 	"  --tls-cert FILE --tls-key FILE   our own certificate\n"
-	"  --insecure-skip-verify   trust anybody: whoever is in between reads and changes everything\n"
+	"  --insecure-skip-verify   trust anybody: whoever is in between reads and changes "
+	"everything\n"
 	"  --help, --version\n"
 	"\n"
-	"A failed call says \"CODE: text\" on stderr and exits with 64 + the number of the status (NOT_FOUND: 69).\n"
+	"A failed call says \"CODE: text\" on stderr and exits with 64 + the number of the status "
+	"(NOT_FOUND: 69).\n"
 	"A wrong command line exits with 2, trouble with files or memory with 1.\n";
 
 #define EXIT_STATUS 64 /* plus the code, as grpcurl does */
@@ -47,7 +54,7 @@ struct ctl {
 	const char *server, *account_token;
 	struct minirpc_call_options call;
 	struct minirpc_tls_options tls_options;
-	bool use_tls, json;
+	bool use_tls, json, progress;
 	minirpc_loop *loop;
 	minirpc_channel *channel;
 };
@@ -118,9 +125,8 @@ static uint8_t *read_input(size_t *ret_len)
 
 static int run_store(struct ctl *ctl, char **args)
 {
-	Rpc__StoreReq req = { RPC__STORE_REQ__FIELDS,
-		              .key = args[0],
-		              .account_token = (char *)ctl->account_token };
+	Rpc__StoreReq req = { RPC__STORE_REQ__FIELDS, .key = args[0],
+			      .account_token = (char *)ctl->account_token };
 	struct minirpc_status status;
 	Rpc__StoreResp *resp;
 	uint8_t *input = NULL;
@@ -182,7 +188,8 @@ struct dump {
 static void show_progress(const struct dump *dump, bool last)
 {
 	if (dump->show_progress && (last || dump->items % 256 == 0))
-		fprintf(stderr, "\r%zu items, %zu bytes%s", dump->items, dump->bytes, last ? "\n" : "");
+		fprintf(stderr, "\r%zu items, %zu bytes%s", dump->items, dump->bytes,
+			last ? "\n" : "");
 }
 
 static void on_item(rpc_cache_dump_caller *call, const Rpc__DumpItem *item, void *user)
@@ -201,7 +208,8 @@ static void on_item(rpc_cache_dump_caller *call, const Rpc__DumpItem *item, void
 	show_progress(dump, false);
 	if (ferror(stdout)) /* nobody reads us any more */
 		minirpc_call_abort(rpc_cache_dump_caller_call(call),
-		                   &(struct minirpc_status){ MINIRPC_CANCELLED, .message = "stdout is closed" });
+				   &(struct minirpc_status){ MINIRPC_CANCELLED,
+							     .message = "stdout is closed" });
 }
 
 static void on_dumped(rpc_cache_dump_caller *call, const struct minirpc_status *status, void *user)
@@ -215,17 +223,35 @@ static void on_dumped(rpc_cache_dump_caller *call, const struct minirpc_status *
 
 static int run_dump(struct ctl *ctl, char **args)
 {
-	static const struct rpc_cache_dump_events events = { .on_message = on_item, .on_end = on_dumped };
-	struct dump dump = { .json = ctl->json, .show_progress = isatty(STDERR_FILENO) };
+	static const struct rpc_cache_dump_events events = { .on_message = on_item,
+							     .on_end = on_dumped };
+	struct dump dump = { .json = ctl->json,
+			     .show_progress = ctl->progress || isatty(STDERR_FILENO) };
 	rpc_cache_dump_caller *call;
 	int r;
 
 	(void)args;
-	r = rpc_cache_dump_open(&call, ctl->channel, &(Rpc__DumpReq){ RPC__DUMP_REQ__FIELDS }, &ctl->call,
-	                        &events, &dump);
+	r = rpc_cache_dump_open(&call, ctl->channel, &(Rpc__DumpReq){ RPC__DUMP_REQ__FIELDS },
+				&ctl->call, &events, &dump);
 	if (r == 0)
 		r = minirpc_call_wait(rpc_cache_dump_caller_call(call));
 	return r < 0 ? fail("dump", r) : finish_output(dump.exit_status);
+}
+
+/* ---- load ---- */
+
+static int run_load(struct ctl *ctl, char **args)
+{
+	struct minirpc_status status;
+	size_t count;
+	int r;
+
+	(void)args;
+	r = load_lines(ctl->channel, stdin, ctl->account_token, &ctl->call, &count, &status);
+	fprintf(stderr, "%zu stored\n", count);
+	r = r < 0 ? fail("load", r) : tell(&status);
+	minirpc_status_clear(&status);
+	return r;
 }
 
 /* ---- The command line ---- */
@@ -234,17 +260,21 @@ static const struct command {
 	const char *name;
 	int arguments;
 	int (*run)(struct ctl *ctl, char **args);
-} commands[] = { { "store", 2, run_store }, { "get", 1, run_get }, { "dump", 0, run_dump } };
+} commands[] = { { "store", 2, run_store },
+		 { "get", 1, run_get },
+		 { "dump", 0, run_dump },
+		 { "load", 0, run_load } };
 
 static const struct command *find_command(int count, char **args)
 {
 	if (count == 0)
-		wrong_usage("store, get or dump?");
+		wrong_usage("store, get, dump or load?");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(commands[i].name, args[0]) != 0)
 			continue;
 		if (count - 1 != commands[i].arguments)
-			wrong_usage("%s takes %d arguments, not %d", args[0], commands[i].arguments, count - 1);
+			wrong_usage("%s takes %d arguments, not %d", args[0], commands[i].arguments,
+				    count - 1);
 		return &commands[i];
 	}
 	wrong_usage("what is '%s'?", args[0]);
@@ -295,6 +325,8 @@ static void parse_option(struct ctl *ctl, const char *name)
 		ctl->call.wait_for_ready = true;
 	else if (strcmp(name, "json") == 0)
 		ctl->json = true;
+	else if (strcmp(name, "progress") == 0)
+		ctl->progress = true;
 }
 
 static void parse(struct ctl *ctl, int argc, char **argv)
@@ -305,6 +337,7 @@ static void parse(struct ctl *ctl, int argc, char **argv)
 		{ "account-token", required_argument, NULL, 0 },
 		{ "wait-for-ready", no_argument, NULL, 0 },
 		{ "json", no_argument, NULL, 0 },
+		{ "progress", no_argument, NULL, 0 },
 		{ "tls", no_argument, NULL, 0 },
 		{ "tls-ca", required_argument, NULL, 0 },
 		{ "tls-cert", required_argument, NULL, 0 },
@@ -352,18 +385,20 @@ static void open_channel(struct ctl *ctl)
 	int r;
 
 	if (ctl->tls_options.insecure_skip_verify)
-		fputs("cachectl: WARNING: --insecure-skip-verify: the server's certificate is not checked; whoever is "
+		fputs("cachectl: WARNING: --insecure-skip-verify: the server's certificate is not "
+		      "checked; whoever is "
 		      "in between can read and change everything\n",
 		      stderr);
-	if (ctl->use_tls && minirpc_tls_new_explained(&tls, &ctl->tls_options, error, sizeof error) < 0) {
+	if (ctl->use_tls &&
+	    minirpc_tls_new_explained(&tls, &ctl->tls_options, error, sizeof error) < 0) {
 		fprintf(stderr, "cachectl: TLS: %s\n", error);
 		exit(EXIT_FAILURE);
 	}
 	r = minirpc_loop_new(&ctl->loop, &(struct minirpc_loop_options){ .log = on_log });
 	if (r == 0)
 		r = minirpc_channel_new(&ctl->channel, ctl->loop, ctl->server,
-		                        &(struct minirpc_channel_options){ .tls = tls,
-		                                                           .max_receive_message = INPUT_MAX });
+					&(struct minirpc_channel_options){
+						.tls = tls, .max_receive_message = INPUT_MAX });
 	minirpc_tls_unref(tls);
 	if (r == -EINVAL)
 		wrong_usage("--server '%s' is no target", ctl->server);

@@ -16,17 +16,21 @@ static const char usage[] =
 	"\n"
 	"A cache with the methods Store, Get and Dump (rpc.Cache).\n"
 	"\n"
-	"  --listen HOST:PORT            default localhost:5051; port 0 picks one; unix:PATH works too\n"
+	"  --listen HOST:PORT            default localhost:5051; port 0 picks one; unix:PATH works "
+	"too\n"
 	"  --max-memory BYTES            of keys and values (K, M, G may follow); default 256M\n"
-	"  --max-value BYTES             of one value; default 4000000, so that it fits into everybody's\n"
+	"  --max-value BYTES             of one value; default 4000000, so that it fits into "
+	"everybody's\n"
 	"                                limit of 4 MiB for a message\n"
 	"  --tls-cert FILE               serve TLS with this certificate chain (PEM) ...\n"
 	"  --tls-key FILE                ... and its key\n"
 	"  --tls-ca FILE                 ask clients for a certificate signed by one of these\n"
 	"  --accounts TARGET             ask this accountsd before storing; default: no quotas\n"
 	"  --accounts-tls                reach it over TLS; our own certificate, if any, is shown\n"
-	"  --accounts-ca FILE            whom to trust for that; default: --tls-ca, else the system's\n"
-	"  --accounts-server-name NAME   the name its certificate must have; default: the target's host\n"
+	"  --accounts-ca FILE            whom to trust for that; default: --tls-ca, else the "
+	"system's\n"
+	"  --accounts-server-name NAME   the name its certificate must have; default: the target's "
+	"host\n"
 	"  --help, --version\n";
 
 #define VALUE_MAX 4000000u
@@ -37,7 +41,8 @@ struct accounts_flags {
 	bool tls;
 };
 
-static minirpc_channel *accounts_channel(const struct daemon *daemon, const struct accounts_flags *flags)
+static minirpc_channel *accounts_channel(const struct daemon *daemon,
+					 const struct accounts_flags *flags)
 {
 	minirpc_channel *channel;
 	minirpc_tls *tls = NULL;
@@ -58,7 +63,7 @@ static minirpc_channel *accounts_channel(const struct daemon *daemon, const stru
 		}
 	}
 	r = minirpc_channel_new(&channel, daemon->loop, flags->target,
-	                        &(struct minirpc_channel_options){ .tls = tls });
+				&(struct minirpc_channel_options){ .tls = tls });
 	minirpc_tls_unref(tls);
 	if (r < 0)
 		daemon_usage("cached", "--accounts %s: %s", flags->target, strerror(-r));
@@ -66,9 +71,16 @@ static minirpc_channel *accounts_channel(const struct daemon *daemon, const stru
 }
 
 static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_flags *accounts,
-                  struct service_options *service)
+		  struct service_options *service)
 {
-	enum { MAX_MEMORY = DAEMON_OWN, MAX_VALUE, ACCOUNTS, ACCOUNTS_TLS, ACCOUNTS_CA, ACCOUNTS_NAME };
+	enum {
+		MAX_MEMORY = DAEMON_OWN,
+		MAX_VALUE,
+		ACCOUNTS,
+		ACCOUNTS_TLS,
+		ACCOUNTS_CA,
+		ACCOUNTS_NAME
+	};
 	static const struct option options[] = {
 		DAEMON_OPTIONS,
 		{ "max-memory", required_argument, NULL, MAX_MEMORY },
@@ -109,15 +121,18 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 	}
 	if (optind < argc)
 		daemon_usage("cached", "what is '%s'?", argv[optind]);
-	if (accounts->target == NULL && (accounts->tls || accounts->ca != NULL || accounts->server_name != NULL))
+	if (accounts->target == NULL &&
+	    (accounts->tls || accounts->ca != NULL || accounts->server_name != NULL))
 		daemon_usage("cached", "--accounts-... needs --accounts");
 	if (!accounts->tls && (accounts->ca != NULL || accounts->server_name != NULL))
-		daemon_usage("cached", "--accounts-ca and --accounts-server-name need --accounts-tls");
+		daemon_usage("cached",
+			     "--accounts-ca and --accounts-server-name need --accounts-tls");
 }
 
 int main(int argc, char **argv)
 {
-	struct service_options options = { .max_memory = (size_t)256 << 20, .max_value = VALUE_MAX };
+	struct service_options options = { .max_memory = (size_t)256 << 20,
+					   .max_value = VALUE_MAX };
 	struct daemon daemon = { .name = "cached" };
 	struct accounts_flags accounts = { 0 };
 	struct service *service;

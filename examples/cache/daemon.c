@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A server program around a libev loop of its own: the library adds its watchers to it, signals are ours. */
+/* A server program around a libev loop of its own: the library adds its watchers to it, signals are
+ * ours. */
 #include "daemon.h"
 
 #include <ev.h>
@@ -72,8 +73,10 @@ size_t daemon_bytes(const char *name, const char *option, const char *text)
 		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
 	if (shift != 0)
 		end++;
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || n == 0 || n > SIZE_MAX >> shift)
-		daemon_usage(name, "%s takes a number of bytes, as 1000, 64K, 256M or 2G, not '%s'", option, text);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || n == 0 ||
+	    n > SIZE_MAX >> shift)
+		daemon_usage(name, "%s takes a number of bytes, as 1000, 64K, 256M or 2G, not '%s'",
+			     option, text);
 	return (size_t)n << shift;
 }
 
@@ -112,7 +115,7 @@ void daemon_open(struct daemon *daemon, const char *default_listen)
 					    });
 	if (r == 0)
 		r = minirpc_server_new(&daemon->server, daemon->loop,
-		                       &(struct minirpc_server_options){
+				       &(struct minirpc_server_options){
 					       .tls = daemon->tls,
 					       .max_receive_message = daemon->max_receive_message,
 				       });
@@ -138,15 +141,15 @@ static int listen_all(struct daemon *daemon)
 		char error[256] = "";
 		uint16_t port = 0;
 		int r = minirpc_server_listen(daemon->server, daemon->listen[i],
-		                              &(struct minirpc_listen_options){
+					      &(struct minirpc_listen_options){
 						      .ret_port = &port,
 						      .error = error,
 						      .error_size = sizeof error,
 					      });
 
 		if (r < 0) {
-			fprintf(stderr, "%s: cannot listen on %s: %s\n", daemon->name, daemon->listen[i],
-			        error[0] != '\0' ? error : strerror(-r));
+			fprintf(stderr, "%s: cannot listen on %s: %s\n", daemon->name,
+				daemon->listen[i], error[0] != '\0' ? error : strerror(-r));
 			return r;
 		}
 		announce(daemon->listen[i], port);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What cached and accountsd share: flags for TLS and addresses, the loop, signals, and a clean end. */
+/* What cached and accountsd share: flags for TLS and addresses, the loop, signals, and a clean end.
+ */
 #ifndef CACHE_DAEMON_H
 #define CACHE_DAEMON_H
 
@@ -22,7 +23,8 @@ struct daemon {
 	bool draining;
 };
 
-/* The long options that every server takes; a program's own follow with values from DAEMON_OWN on. */
+/* The long options that every server takes; a program's own follow with values from DAEMON_OWN on.
+ */
 enum {
 	DAEMON_LISTEN = 256,
 	DAEMON_TLS_CERT,
@@ -43,8 +45,8 @@ enum {
 	{ "version", no_argument, NULL, DAEMON_VERSION }
 /* clang-format on */
 
-/* Takes one of DAEMON_OPTIONS; help and version print and exit, anything else (getopt's '?') is a usage error, which exits
- * with 2. */
+/* Takes one of DAEMON_OPTIONS; help and version print and exit, anything else (getopt's '?') is a
+ * usage error, which exits with 2. */
 void daemon_option(struct daemon *daemon, int option, const char *usage);
 
 /* Prints "NAME: text" and exits with 2: the command line is wrong. */
@@ -53,8 +55,9 @@ _Noreturn void daemon_usage(const char *name, const char *format, ...) MINIRPC_P
 /* Makes loop, TLS and server. Exits with 1 and a message when that cannot be. */
 void daemon_open(struct daemon *daemon, const char *default_listen);
 
-/* Listens, prints a line "listening on HOST:PORT" for each address, and serves until SIGTERM or SIGINT: then drains (calls in
- * flight get 10 s) and returns 0; a second signal stops at once. Returns 1 when it cannot listen. */
+/* Listens, prints a line "listening on HOST:PORT" for each address, and serves until SIGTERM or
+ * SIGINT: then drains (calls in flight get 10 s) and returns 0; a second signal stops at once.
+ * Returns 1 when it cannot listen. */
 int daemon_run(struct daemon *daemon);
 
 /* Frees the server and the rest, except for the loop: channels on it are freed in between. */

@@ -12,7 +12,10 @@ static size_t sequence(const uint8_t *p, size_t left)
 		uint8_t mask, lead;
 		size_t len;
 		uint32_t least;
-	} kinds[] = { { 0x80, 0, 1, 0 }, { 0xE0, 0xC0, 2, 0x80 }, { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 } };
+	} kinds[] = { { 0x80, 0, 1, 0 },
+		      { 0xE0, 0xC0, 2, 0x80 },
+		      { 0xF0, 0xE0, 3, 0x800 },
+		      { 0xF8, 0xF0, 4, 0x10000 } };
 
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		uint32_t point = p[0] & (uint8_t)~kinds[k].mask;
@@ -26,7 +29,8 @@ static size_t sequence(const uint8_t *p, size_t left)
 				return 0;
 			point = point << 6 | (p[i] & 0x3Fu);
 		}
-		if (point < kinds[k].least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF))
+		if (point < kinds[k].least || point > 0x10FFFF ||
+		    (point >= 0xD800 && point <= 0xDFFF))
 			return 0;
 		return kinds[k].len;
 	}
@@ -63,7 +67,8 @@ void print_json_string(FILE *out, const void *text, size_t len)
 
 static void print_base64(FILE *out, const uint8_t *p, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
 		size_t left = len - i;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The cache service.
  *
- * Store asks Accounts first whether the caller may have another key. No thread waits for that: the handler makes a child
- * call and returns; the answer comes as an event and ends the Store. The child inherits what is left of the caller's
- * deadline, and is cancelled when the caller goes away.
+ * Store asks Accounts first whether the caller may have another key. No thread waits for that: the
+ * handler makes a child call and returns; the answer comes as an event and ends the Store. The
+ * child inherits what is left of the caller's deadline, and is cancelled when the caller goes away.
  *
- * Dump sends a view of the store (store.h) as fast as the caller reads and no faster: when the call's queue is full it waits
- * for on_writable. So its memory does not depend on the size of the store. */
+ * Dump sends a view of the store (store.h) as fast as the caller reads and no faster: when the
+ * call's queue is full it waits for on_writable. So its memory does not depend on the size of the
+ * store. */
 #include "service.h"
 
 #include "cache.minirpc.h"
@@ -87,16 +88,17 @@ static struct usage *usage_of(struct service *service, const char *token)
 }
 
 /* Puts the value in and answers. usage: whose key it is if it is a new one; NULL: nobody's. */
-static void put(struct service *service, rpc_cache_store_callee *call, const Rpc__StoreReq *req, struct usage *usage)
+static void put(struct service *service, rpc_cache_store_callee *call, const Rpc__StoreReq *req,
+		struct usage *usage)
 {
 	int is_new = 0;
 	int r = store_put(service->store, req->key, req->val.data, req->val.len, &is_new);
 
 	if (r < 0) {
 		rpc_cache_store_fail(call, MINIRPC_RESOURCE_EXHAUSTED,
-		                     r == -ENOSPC ? "The cache is full: %zu of %zu bytes are in use"
-		                                  : "Out of memory: %zu of %zu bytes are in use",
-		                     store_bytes(service->store), service->options.max_memory);
+				     r == -ENOSPC ? "The cache is full: %zu of %zu bytes are in use"
+						  : "Out of memory: %zu of %zu bytes are in use",
+				     store_bytes(service->store), service->options.max_memory);
 		return;
 	}
 	if (is_new && usage != NULL)
@@ -111,7 +113,8 @@ struct pending {
 	const Rpc__StoreReq *req;
 };
 
-static void on_account(const struct minirpc_status *status, const Rpc__GetByTokenResp *resp, void *user)
+static void on_account(const struct minirpc_status *status, const Rpc__GetByTokenResp *resp,
+		       void *user)
 {
 	const struct pending *pending = user;
 	struct service *service = pending->service;
@@ -129,16 +132,18 @@ static void on_account(const struct minirpc_status *status, const Rpc__GetByToke
 		return;
 	}
 	if (resp->account == NULL || (store_get(service->store, req->key, &old) == -ENOENT &&
-	                              usage->keys >= resp->account->max_cache_keys)) {
-		rpc_cache_store_fail(pending->call, MINIRPC_FAILED_PRECONDITION,
-		                     "Account %s exceeds max key limit %lld", req->account_token,
-		                     resp->account == NULL ? 0LL : (long long)resp->account->max_cache_keys);
+				      usage->keys >= resp->account->max_cache_keys)) {
+		rpc_cache_store_fail(
+			pending->call, MINIRPC_FAILED_PRECONDITION,
+			"Account %s exceeds max key limit %lld", req->account_token,
+			resp->account == NULL ? 0LL : (long long)resp->account->max_cache_keys);
 		return;
 	}
 	put(service, pending->call, req, usage);
 }
 
-static void ask_accounts(struct service *service, rpc_cache_store_callee *call, const Rpc__StoreReq *req)
+static void ask_accounts(struct service *service, rpc_cache_store_callee *call,
+			 const Rpc__StoreReq *req)
 {
 	struct pending *pending = minirpc_call_alloc(rpc_cache_store_call(call), sizeof *pending);
 	Rpc__GetByTokenReq lookup = { RPC__GET_BY_TOKEN_REQ__FIELDS, .token = req->account_token };
@@ -147,14 +152,15 @@ static void ask_accounts(struct service *service, rpc_cache_store_callee *call, 
 	if (pending != NULL) {
 		*pending = (struct pending){ service, call, req };
 		r = rpc_accounts_get_by_token(service->options.accounts, &lookup,
-		                              &(struct minirpc_call_options){
+					      &(struct minirpc_call_options){
 						      .parent = rpc_cache_store_call(call),
 						      .timeout = ACCOUNTS_TIME,
 					      },
-		                              on_account, pending);
+					      on_account, pending);
 	}
 	if (r < 0)
-		rpc_cache_store_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "accounts: %s", strerror(-r));
+		rpc_cache_store_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "accounts: %s",
+				     strerror(-r));
 }
 
 static void on_store(rpc_cache_store_callee *call, const Rpc__StoreReq *req, void *user)
@@ -164,11 +170,11 @@ static void on_store(rpc_cache_store_callee *call, const Rpc__StoreReq *req, voi
 
 	if (key_len == 0 || key_len > KEY_MAX)
 		rpc_cache_store_fail(call, MINIRPC_INVALID_ARGUMENT,
-		                     "A key has 1 to %u bytes of UTF-8, not %zu", KEY_MAX, key_len);
+				     "A key has 1 to %u bytes of UTF-8, not %zu", KEY_MAX, key_len);
 	else if (req->val.len > service->options.max_value)
 		rpc_cache_store_fail(call, MINIRPC_RESOURCE_EXHAUSTED,
-		                     "A value has at most %zu bytes, not %zu", service->options.max_value,
-		                     req->val.len);
+				     "A value has at most %zu bytes, not %zu",
+				     service->options.max_value, req->val.len);
 	else if (service->options.accounts == NULL)
 		put(service, call, req, NULL);
 	else
@@ -185,8 +191,9 @@ static void on_get(rpc_cache_get_callee *call, const Rpc__GetReq *req, void *use
 	if (store_get(service->store, req->key, &value) < 0)
 		rpc_cache_get_fail(call, MINIRPC_NOT_FOUND, "Key not found %s", req->key);
 	else
-		rpc_cache_get_reply(call, &(Rpc__GetResp){ RPC__GET_RESP__FIELDS,
-		                                           .val = { value.len, (uint8_t *)value.data } });
+		rpc_cache_get_reply(call,
+				    &(Rpc__GetResp){ RPC__GET_RESP__FIELDS,
+						     .val = { value.len, (uint8_t *)value.data } });
 }
 
 /* ---- Dump ---- */
@@ -204,10 +211,10 @@ static void dump_more(rpc_cache_dump_callee *call, void *view)
 	int r = 0;
 
 	while (store_view_peek(view, &item) == 0) {
-		r = rpc_cache_dump_reply(call, &(Rpc__DumpItem){ RPC__DUMP_ITEM__FIELDS,
-		                                                 .key = (char *)item.key,
-		                                                 .val = { item.value.len,
-		                                                          (uint8_t *)item.value.data } });
+		r = rpc_cache_dump_reply(
+			call,
+			&(Rpc__DumpItem){ RPC__DUMP_ITEM__FIELDS, .key = (char *)item.key,
+					  .val = { item.value.len, (uint8_t *)item.value.data } });
 		if (r == -EAGAIN)
 			return; /* on_writable comes when there is room */
 		if (r < 0)
@@ -224,7 +231,7 @@ static void dump_more(rpc_cache_dump_callee *call, void *view)
 static void on_dump(rpc_cache_dump_callee *call, const Rpc__DumpReq *req, void *user)
 {
 	static const struct rpc_cache_dump_callee_events events = { .on_writable = dump_more,
-		                                                    .on_end = dump_end };
+								    .on_end = dump_end };
 	struct service *service = user;
 	struct store_view *view = store_view_open(service->store);
 
@@ -237,7 +244,9 @@ static void on_dump(rpc_cache_dump_callee *call, const Rpc__DumpReq *req, void *
 	dump_more(call, view);
 }
 
-static const struct rpc_cache_handlers handlers = { .store = on_store, .get = on_get, .dump = on_dump };
+static const struct rpc_cache_handlers handlers = { .store = on_store,
+						    .get = on_get,
+						    .dump = on_dump };
 
 int service_serve(struct service *service, minirpc_server *server)
 {

@@ -16,7 +16,7 @@ struct service_options {
 };
 
 struct service *service_new(const struct service_options *options); /* NULL: no memory */
-void service_free(struct service *service); /* after the server */
+void service_free(struct service *service);                         /* after the server */
 
 /* Registers rpc.Cache. Returns 0 or -errno. */
 int service_serve(struct service *service, minirpc_server *server);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Store: a hash of entries that are also in a list, oldest key first. Keys are never removed.
  *
- * Every put counts the clock of the store up; a value knows the time of its birth. A view remembers the time it was opened
- * and the entry it stands at, and shows of each entry the youngest value that is not younger than itself:
+ * Every put counts the clock of the store up; a value knows the time of its birth. A view remembers
+ *the time it was opened and the entry it stands at, and shows of each entry the youngest value that
+ *is not younger than itself:
  *
  *	entry "a" -> value born 7 -> value born 3        view opened at 5 shows the value born 3
  *	entry "b" -> value born 4
  *	entry "c" -> value born 6                        ... and stops here: "c" was not there yet
  *
- * Older values hang behind the youngest only while an open view that has not passed the entry wants them. */
+ * Older values hang behind the youngest only while an open view that has not passed the entry wants
+ *them. */
 #include "store.h"
 
 #include <errno.h>
@@ -50,7 +52,7 @@ struct store_view {
 	struct store *store;
 	struct store_view *next, **link;
 	uint64_t opened;
-	struct entry *at;    /* where it stands; NULL: before the first entry, or at the end */
+	struct entry *at; /* where it stands; NULL: before the first entry, or at the end */
 	bool started;
 };
 
@@ -127,11 +129,12 @@ static uint64_t position(const struct store_view *view)
 }
 
 /* Does an open view still have to show this value, which was replaced at `replaced`? */
-static bool is_wanted(const struct store *store, const struct entry *entry, const struct value *value,
-                      uint64_t replaced)
+static bool is_wanted(const struct store *store, const struct entry *entry,
+		      const struct value *value, uint64_t replaced)
 {
 	for (const struct store_view *view = store->views; view != NULL; view = view->next)
-		if (view->opened >= value->born && view->opened < replaced && position(view) <= entry->number)
+		if (view->opened >= value->born && view->opened < replaced &&
+		    position(view) <= entry->number)
 			return true;
 	return false;
 }
@@ -227,7 +230,8 @@ static void replace(struct store *store, struct entry *entry, struct value *valu
 }
 
 /* What the store would hold after the put. */
-static size_t bytes_after(const struct store *store, const struct entry *entry, const char *key, size_t len)
+static size_t bytes_after(const struct store *store, const struct entry *entry, const char *key,
+			  size_t len)
 {
 	size_t after = store->bytes + len;
 

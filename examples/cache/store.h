@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The store of the cache: keys to values, within a memory quota, with views that stand still.
  *
- * A view shows the store as it was at the moment it was opened, key by key in the order in which the keys were first
- * stored, while others go on storing. A value that is replaced while an open view still has to show it is kept until that
- * view has passed it; it counts against the quota like any other. */
+ * A view shows the store as it was at the moment it was opened, key by key in the order in which
+ * the keys were first stored, while others go on storing. A value that is replaced while an open
+ * view still has to show it is kept until that view has passed it; it counts against the quota like
+ * any other. */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
@@ -18,18 +19,19 @@ struct blob {
 };
 
 struct store_item {
-	const char *key; /* valid as long as the store */
+	const char *key;   /* valid as long as the store */
 	struct blob value; /* valid until the next call of a store function */
 };
 
-/* What an entry takes beside the bytes of its key and value; part of the published arithmetic of --max-memory. */
+/* What an entry takes beside the bytes of its key and value; part of the published arithmetic of
+ * --max-memory. */
 #define STORE_OVERHEAD 160u
 
 struct store *store_new(size_t max_bytes);
 void store_free(struct store *store); /* views must be closed before */
 
-/* Returns 0, -ENOSPC (above the quota) or -ENOMEM; then the old value, if any, is still there. *ret_is_new (may be NULL) tells
- * whether the key was not there before. */
+/* Returns 0, -ENOSPC (above the quota) or -ENOMEM; then the old value, if any, is still there.
+ * *ret_is_new (may be NULL) tells whether the key was not there before. */
 int store_put(struct store *store, const char *key, const void *value, size_t len, int *ret_is_new);
 
 /* Returns 0 or -ENOENT. */
