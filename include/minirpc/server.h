@@ -62,6 +62,10 @@ MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_
 				   const struct minirpc_call_events *events, void *user,
 				   void (*drop)(void *user));
 
+/* Takes away a method that was added, for a registration that fails half way; its drop is called.
+ * Not while calls of it are open. An unknown path is fine. */
+MINIRPC_API void minirpc_server_remove(minirpc_server *server, const char *path);
+
 /* Listens on an address: "host:port", "[::1]:port", ":port" (any), "unix:/path". A name means every
  * address it resolves to, all on one and the same port, port 0 included. May be called several
  * times, also while running. Name resolution blocks. Returns 0, -EINVAL, -EADDRINUSE,

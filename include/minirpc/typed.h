@@ -123,12 +123,14 @@ MINIRPC_API int minirpc_stream_listen(minirpc_call *call, const struct minirpc_t
 				      size_t events_size, void *user);
 
 /* Sends one message of either end, by the send rule of minirpc_call_send. Packs straight into the
- * call's queue. */
+ * call's queue. Returns its errors, or -EINVAL for a struct that was never initialised (X__INIT).
+ */
 MINIRPC_API int minirpc_typed_send(minirpc_call *call, const ProtobufCMessage *message);
 
 /* Server: sends the one response and ends the call with OK. The call is given back in any case;
  * when the response could not be taken it ends with RESOURCE_EXHAUSTED (no memory, too large)
- * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE. */
+ * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE, or -EINVAL and INTERNAL for a struct that was
+ * never initialised. */
 MINIRPC_API int minirpc_typed_reply(minirpc_call *call, const ProtobufCMessage *response);
 
 /* ---- Server ---- */

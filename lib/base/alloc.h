@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory: the only way to it for the whole library, so that a test can make any allocation fail
- * (test/world puts an alloc.c of its own in front of ours). */
+ * (test/world puts an alloc.c of its own in front of ours). Blocks are malloc's: minirpc_decode
+ * hands some to users, whose protobuf-c gives them to free(). */
 #ifndef MRPC_BASE_ALLOC_H
 #define MRPC_BASE_ALLOC_H
 
