@@ -21,6 +21,8 @@
 #ifndef MINIRPC_CALL_H
 #define MINIRPC_CALL_H
 
+#include <stdarg.h>
+
 #include <minirpc/metadata.h>
 #include <minirpc/status.h>
 
@@ -135,6 +137,8 @@ MINIRPC_API int minirpc_call_end(minirpc_call *call, const struct minirpc_status
 /* Server: minirpc_call_end with a code and a formatted text. */
 MINIRPC_API void minirpc_call_fail(minirpc_call *call, enum minirpc_code code, const char *format,
 				   ...) MINIRPC_PRINTF(3, 4);
+MINIRPC_API void minirpc_call_vfail(minirpc_call *call, enum minirpc_code code, const char *format,
+				    va_list args) MINIRPC_PRINTF(3, 0);
 
 /* A goodbye from either end: the stream is reset, nothing more is sent or delivered (no on_end),
  * and the handle is gone. NULL is fine. */

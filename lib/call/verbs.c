@@ -110,18 +110,25 @@ int minirpc_call_end(minirpc_call *call, const struct minirpc_status *status)
 	return 0;
 }
 
-void minirpc_call_fail(minirpc_call *call, enum minirpc_code code, const char *format, ...)
+void minirpc_call_vfail(minirpc_call *call, enum minirpc_code code, const char *format,
+			va_list args)
 {
 	struct minirpc_status status = { .code = code };
-	va_list args;
 	char *text;
 
-	va_start(args, format);
 	text = mrpc_vformat(format, args);
-	va_end(args);
 	status.message = text;
 	minirpc_call_end(call, &status);
 	mrpc_free(text);
+}
+
+void minirpc_call_fail(minirpc_call *call, enum minirpc_code code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	minirpc_call_vfail(call, code, format, args);
+	va_end(args);
 }
 
 void minirpc_call_cancel(minirpc_call *call)
