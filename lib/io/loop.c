@@ -148,6 +148,7 @@ void mrpc_loop_take_turn(minirpc_loop *loop)
 	if (loop->in_turn)
 		return;
 	mrpc_loop_refresh(loop);
+	mrpc_loop_hold(loop);
 	loop->in_turn = true;
 
 	run_ready(loop);
@@ -158,6 +159,7 @@ void mrpc_loop_take_turn(minirpc_loop *loop)
 
 	loop->in_turn = false;
 	mrpc_loop_set_wake(loop);
+	mrpc_loop_let_go(loop);
 }
 
 /* ---- descriptors ---- */
@@ -304,6 +306,25 @@ minirpc_loop *minirpc_loop_free(minirpc_loop *loop)
 	return mrpc_free(loop);
 }
 
+void mrpc_loop_hold(minirpc_loop *loop)
+{
+	loop->holds++;
+}
+
+void mrpc_loop_let_go(minirpc_loop *loop)
+{
+	if (--loop->holds == 0 && loop->doomed)
+		minirpc_loop_free(loop);
+}
+
+void mrpc_loop_free_later(minirpc_loop *loop)
+{
+	loop->doomed = true;
+	minirpc_loop_stop(loop);
+	mrpc_loop_hold(loop);
+	mrpc_loop_let_go(loop);
+}
+
 /* ---- running ---- */
 
 int minirpc_loop_run_until(minirpc_loop *loop, const bool *done)
@@ -316,13 +337,16 @@ int minirpc_loop_run_until(minirpc_loop *loop, const bool *done)
 	if (loop->backend->run == NULL)
 		return -EINVAL;
 
+	mrpc_loop_hold(loop);
 	loop->running = true;
 	r = loop->backend->run(loop, done);
 	loop->running = false;
+	stopped = loop->stopped;
+	if (r == 0)
+		loop->stopped = false;
+	mrpc_loop_let_go(loop);
 	if (r < 0)
 		return r;
-	stopped = loop->stopped;
-	loop->stopped = false;
 	return done != NULL && stopped && !*done ? -ECANCELED : 0;
 }
 

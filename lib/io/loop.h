@@ -55,7 +55,9 @@ struct minirpc_loop {
 	uint8_t *in; /* one for all links: MRPC_LOOP_IN bytes, what was just read; NULL for a manual
 			loop */
 	minirpc_time wake_at;
+	unsigned holds; /* runs and turns under way, and mrpc_loop_hold */
 	bool running, in_turn, stopped;
+	bool doomed; /* free it when nobody holds it any more */
 };
 
 #define MRPC_LOOP_IN 65536u
@@ -73,6 +75,13 @@ static inline void mrpc_loop_refresh(minirpc_loop *loop)
 	if (now > loop->now)
 		loop->now = now;
 }
+
+/* For whoever brings a loop of its own: frees it, or, when that is asked for from inside a callback
+ * of the loop, stops it and frees it once nobody holds it any more. All that is bound to the loop
+ * must be gone by then. */
+void mrpc_loop_free_later(minirpc_loop *loop);
+void mrpc_loop_hold(minirpc_loop *loop);
+void mrpc_loop_let_go(minirpc_loop *loop);
 
 /* Starts watching. events may be 0. Returns 0 or -errno. watch must be zeroed or unwatched before.
  */
