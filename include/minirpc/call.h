@@ -144,9 +144,11 @@ MINIRPC_API void minirpc_call_vfail(minirpc_call *call, enum minirpc_code code, 
  * and the handle is gone. NULL is fine. */
 MINIRPC_API void minirpc_call_cancel(minirpc_call *call);
 
-/* Client: ends the call from our side with this status, to be told by on_end in the next turn; the
- * peer sees a cancellation. For interceptors, parents and programs that want their on_end. Returns
- * 0, or -EPIPE (over already). */
+/* Ends the call from our side with this status, to be told by on_end in the next turn. For
+ * interceptors, parents, codecs and programs that want their on_end. A client's peer sees a
+ * cancellation. A server's peer sees this status, behind the messages sent before; the handler
+ * still has to end the call, and what it says then comes too late. Returns 0, or -EPIPE (over
+ * already). */
 MINIRPC_API int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status);
 
 /* Holds back on_message (and what follows it) until resume. The peer may go on sending until the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Map: linear probing in a table that is at most half full. The hash is SipHash-1-3 keyed by a seed
  * of the owner's, so that whoever chooses the keys (paths come from peers) cannot choose where they
- * fall. Nothing is ever removed. */
+ * fall. */
 #include "base/map.h"
 
 #include "base/alloc.h"
@@ -127,6 +127,30 @@ int mrpc_map_put(struct mrpc_map *map, const char *key, size_t len, void *value)
 	*slot = (struct mrpc_map_slot){ .key = key, .len = len, .hash = h, .value = value };
 	map->count++;
 	return 0;
+}
+
+/* What probed past the hole is moved into it, so that every search still ends where it must. */
+void mrpc_map_remove(struct mrpc_map *map, const char *key, size_t len)
+{
+	size_t mask = map->capacity - 1, hole, i, home;
+	struct mrpc_map_slot *slot;
+
+	if (map->count == 0)
+		return;
+	slot = find(map, key, len, hash(map->seed, key, len));
+	if (slot->key == NULL)
+		return;
+
+	hole = (size_t)(slot - map->slots);
+	for (i = (hole + 1) & mask; map->slots[i].key != NULL; i = (i + 1) & mask) {
+		home = map->slots[i].hash & mask;
+		if (((i - home) & mask) >= ((i - hole) & mask)) {
+			map->slots[hole] = map->slots[i];
+			hole = i;
+		}
+	}
+	map->slots[hole] = (struct mrpc_map_slot){ 0 };
+	map->count--;
 }
 
 void mrpc_map_each(const struct mrpc_map *map, void (*fn)(void *value, void *user), void *user)

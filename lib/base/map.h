@@ -22,6 +22,9 @@ void *mrpc_map_get(const struct mrpc_map *map, const char *key, size_t len);
 /* Adds; key stays the caller's and must outlive the map. Returns 0, -EEXIST, -ENOMEM. */
 int mrpc_map_put(struct mrpc_map *map, const char *key, size_t len, void *value);
 
+/* Forgets a key; fine when it is not there. */
+void mrpc_map_remove(struct mrpc_map *map, const char *key, size_t len);
+
 /* Calls fn for each value, in no order. */
 void mrpc_map_each(const struct mrpc_map *map, void (*fn)(void *value, void *user), void *user);
 

@@ -133,7 +133,7 @@ void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent
 		mrpc_call_set_deadline(call, parent->deadline);
 	mrpc_list_push(&parent->children, &call->parent_node);
 	/* A parent that is over already: the child ends in the next turn, as any other would. */
-	if (mrpc_call_is_over(parent) || parent->gone)
+	if (mrpc_call_is_over(parent) || parent->gone || parent->answered)
 		mrpc_call_kill(call, MINIRPC_CANCELLED, "the parent call is over");
 }
 
@@ -227,7 +227,7 @@ int mrpc_call_received_headers(struct minirpc_call *call)
 int mrpc_call_received_message(struct minirpc_call *call, struct mrpc_part *part)
 {
 	/* The handler has ended its call; the stream will be closed behind it. */
-	if (mrpc_call_is_over(call) || call->gone) {
+	if (mrpc_call_is_over(call) || call->gone || call->answered) {
 		mrpc_part_free(part);
 		return 0;
 	}
@@ -318,6 +318,22 @@ void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status 
 	peer_left(call, status);
 	leave_transport(call);
 	mrpc_call_unref(call);
+}
+
+/* As if the peer had left, but for the out lane: it ends politely, and the transport stays until it
+ * has read it, or the deadline cuts it. */
+int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_status *status)
+{
+	if (call->out.state == MRPC_LANE_ENDED)
+		return -EPIPE;
+	mrpc_call_keep_status(call, &call->out_status, status);
+	mrpc_call_keep_status(call, &call->in_status, status);
+	mrpc_lane_end(&call->out);
+	mrpc_lane_cut(&call->in);
+	mrpc_call_kill_children(call);
+	call->answered = true;
+	mrpc_turn_wake(call->place.turn, &call->task);
+	return 0;
 }
 
 void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text)

@@ -67,6 +67,7 @@ struct minirpc_call {
 	bool told_end;   /* on_end was delivered, or never will be */
 	bool paused;
 	bool want_room;   /* -EAGAIN was answered, on_writable is owed */
+	bool answered;    /* server: the answer is on its way, on_end is owed */
 	bool half_closed; /* server: on_half_close was delivered */
 	bool wait_for_ready;
 	bool committed; /* response headers arrived, or the replay buffer overflowed */
@@ -92,8 +93,8 @@ struct minirpc_call {
 	struct mrpc_list parent_node;
 	struct mrpc_list children;
 	unsigned attempts; /* attached so many times */
-	bool never_left; /* client: the transport sets this before an unprocessed end when it sent
-			    nothing of this attempt [R-4] */
+	bool never_left;   /* client: the transport sets this before an unprocessed end when it sent
+			      nothing of this attempt [R-4] */
 	bool started_over; /* client: the one transparent retry after a refusal is used up */
 
 	size_t max_receive_message, max_send_message;

@@ -35,7 +35,8 @@ static bool tell_end(struct minirpc_call *call)
 
 	call->told_end = true;
 	call->want_room = false;
-	mrpc_timer_stop(&call->deadline_timer);
+	if (call->role == MRPC_CLIENT) /* an answer on its way still has its deadline */
+		mrpc_timer_stop(&call->deadline_timer);
 	if (events != NULL && events->on_end != NULL)
 		events->on_end(call, &call->in_status, call->user);
 	if (call->role == MRPC_CLIENT)
@@ -128,7 +129,7 @@ static bool deliver_one(struct minirpc_call *call)
 
 	if (mrpc_call_is_over(call))
 		return false;
-	if (call->gone)
+	if (call->gone || call->answered)
 		return tell_end(call);
 	if (part == NULL)
 		return false;

@@ -13,6 +13,10 @@ bool mrpc_call_receives_one(const struct minirpc_call *call);
 bool mrpc_call_sends_one(const struct minirpc_call *call);
 
 void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status *status);
+
+/* Server: answers in the handler's place, which hears of it by on_end. Returns 0 or -EPIPE. */
+int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_status *status);
+
 void mrpc_call_kill_children(struct minirpc_call *call);
 
 /* Copies into the call's arena; without memory only the code. */

@@ -141,8 +141,10 @@ void minirpc_call_cancel(minirpc_call *call)
 
 int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status)
 {
-	if (mrpc_call_is_over(call) || call->gone)
+	if (mrpc_call_is_over(call) || call->gone || call->answered)
 		return -EPIPE;
+	if (call->role == MRPC_SERVER)
+		return mrpc_call_answer_early(call, status);
 	mrpc_call_kill_with(call, status);
 	return 0;
 }

@@ -15,18 +15,20 @@ void mrpc_router_init(struct mrpc_router *router, uint64_t seed)
 	mrpc_list_init(&router->routes);
 }
 
+static void drop_route(struct mrpc_route *route)
+{
+	if (route->drop != NULL)
+		route->drop(route->user);
+	mrpc_free(route);
+}
+
 void mrpc_router_clear(struct mrpc_router *router)
 {
 	struct mrpc_list *node;
 
 	mrpc_map_clear(&router->paths);
-	while ((node = mrpc_list_pop(&router->routes)) != NULL) {
-		struct mrpc_route *route = mrpc_container(node, struct mrpc_route, node);
-
-		if (route->drop != NULL)
-			route->drop(route->user);
-		mrpc_free(route);
-	}
+	while ((node = mrpc_list_pop(&router->routes)) != NULL)
+		drop_route(mrpc_container(node, struct mrpc_route, node));
 }
 
 int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *method,
@@ -53,6 +55,18 @@ int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *met
 	}
 	mrpc_list_push(&router->routes, &route->node);
 	return 0;
+}
+
+void mrpc_router_remove(struct mrpc_router *router, const char *path)
+{
+	size_t len = strlen(path);
+	struct mrpc_route *route = mrpc_map_get(&router->paths, path, len);
+
+	if (route == NULL)
+		return;
+	mrpc_map_remove(&router->paths, path, len);
+	mrpc_list_remove(&route->node);
+	drop_route(route);
 }
 
 const struct mrpc_route *mrpc_router_find(const struct mrpc_router *router, const char *path,

@@ -30,6 +30,9 @@ void mrpc_router_clear(struct mrpc_router *router);
 int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *method,
 		    const struct minirpc_call_events *events, void *user, void (*drop)(void *user));
 
+/* Tells the route's drop and forgets it; fine when there is none. */
+void mrpc_router_remove(struct mrpc_router *router, const char *path);
+
 const struct mrpc_route *mrpc_router_find(const struct mrpc_router *router, const char *path,
 					  size_t len);
 

@@ -148,6 +148,11 @@ int minirpc_server_add(minirpc_server *server, const struct minirpc_method *meth
 	return mrpc_router_add(&server->router, method, events, user, drop);
 }
 
+void minirpc_server_remove(minirpc_server *server, const char *path)
+{
+	mrpc_router_remove(&server->router, path);
+}
+
 /* ---- Listening ---- */
 
 static void on_accept(void *user, int fd, const struct mrpc_address *peer)

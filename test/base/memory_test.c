@@ -109,6 +109,30 @@ START_TEST(a_map_finds_each_of_its_keys_and_no_other)
 }
 END_TEST
 
+START_TEST(a_map_forgets_what_is_removed_and_nothing_else)
+{
+	enum { COUNT = 500 };
+	static char keys[COUNT][32];
+	struct mrpc_map map;
+
+	mrpc_map_init(&map, 0x1234);
+	mrpc_map_remove(&map, "x", 1);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(keys[i], sizeof keys[i], "/pkg.Service%d/M", i);
+		ck_assert_int_eq(mrpc_map_put(&map, keys[i], strlen(keys[i]), keys[i]), 0);
+	}
+	for (int gone = 0; gone < COUNT; gone++) {
+		mrpc_map_remove(&map, keys[gone], strlen(keys[gone]));
+		mrpc_map_remove(&map, keys[gone], strlen(keys[gone]));
+		for (int i = 0; i < COUNT; i++)
+			ck_assert_ptr_eq(mrpc_map_get(&map, keys[i], strlen(keys[i])),
+					 i > gone ? keys[i] : NULL);
+	}
+	ck_assert_uint_eq(map.count, 0);
+	mrpc_map_clear(&map);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("base/memory");
@@ -119,6 +143,7 @@ Suite *suite(void)
 	tcase_add_test(c, an_arena_gives_zeroed_aligned_memory_that_does_not_overlap);
 	tcase_add_test(c, an_arena_refuses_sizes_that_wrap_and_survives_no_memory);
 	tcase_add_test(c, a_map_finds_each_of_its_keys_and_no_other);
+	tcase_add_test(c, a_map_forgets_what_is_removed_and_nothing_else);
 	suite_add_tcase(s, c);
 	return s;
 }

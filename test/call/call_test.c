@@ -337,6 +337,47 @@ START_TEST(a_deadline_also_ends_what_a_handler_left_in_the_queue)
 }
 END_TEST
 
+START_TEST(a_server_that_aborts_answers_and_its_handler_hears_of_it)
+{
+	const struct minirpc_status status = { .code = MINIRPC_INTERNAL, .message = "no sense" };
+
+	for (int stalled = 0; stalled < 2; stalled++) {
+		struct probe probe = { 0 };
+		minirpc_call *call = make(MRPC_SERVER, &bidi, &probe);
+
+		stream.resets = 0;
+		mrpc_call_received_headers(call);
+		mrpc_call_set_deadline(call, now + 10);
+		settle();
+		minirpc_call_send(call, "before", 6);
+		arrive(call, "not told any more");
+		ck_assert_int_eq(minirpc_call_abort(call, &status), 0);
+		ck_assert_int_eq(minirpc_call_abort(call, &status), -EPIPE);
+		ck_assert_int_eq(minirpc_call_send(call, "late", 4), -EPIPE);
+		ck_assert_int_eq(probe.ends, 0);
+		settle();
+		ck_assert_int_eq(probe.messages, 0);
+		ck_assert_int_eq(probe.ends, 1);
+		ck_assert_int_eq(probe.status.code, MINIRPC_INTERNAL);
+		ck_assert_str_eq(probe.text, "no sense");
+		ck_assert_int_eq(stream.resets, 0);
+
+		mrpc_lane_next(&call->out); /* headers */
+		mrpc_lane_next(&call->out); /* "before" */
+		ck_assert_int_eq(mrpc_lane_peek(&call->out)->kind, MRPC_END);
+		ck_assert(!call->out.was_cut);
+		ck_assert_int_eq(call->out_status.code, MINIRPC_INTERNAL);
+		ck_assert_int_eq(minirpc_call_end(call, NULL), 0);
+		if (stalled)
+			advance(10);
+		else
+			mrpc_call_detach(call);
+		ck_assert_int_eq(stream.resets, stalled);
+		ck_assert_int_eq(probe.ends, 1);
+	}
+}
+END_TEST
+
 START_TEST(cancel_says_nothing_more_and_resets)
 {
 	struct probe probe = { 0 };
@@ -589,6 +630,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, a_deadline_ends_a_client_call_and_resets_its_stream);
 	tcase_add_test(c, a_deadline_ends_a_server_call_and_its_handler_hears_of_it);
 	tcase_add_test(c, a_deadline_also_ends_what_a_handler_left_in_the_queue);
+	tcase_add_test(c, a_server_that_aborts_answers_and_its_handler_hears_of_it);
 	tcase_add_test(c, cancel_says_nothing_more_and_resets);
 	tcase_add_test(c, a_call_may_be_cancelled_in_its_own_event);
 	tcase_add_test(c, cancelling_in_on_end_is_harmless);
