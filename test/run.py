@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+from interop import run as interop
 import walls
 
 BUILD = 'build-test'
@@ -76,6 +77,17 @@ def fuzz(folder, seconds):
     return len(targets) - failed, failed, 0
 
 
+def interop_tests(folder):
+    """Other people's gRPC against our programs; skipped while the cache is not built."""
+    if not os.path.exists(f'{folder}/examples/cache/cached'):
+        print('skipped interop: the cache is not built')
+        return 0, 0, 1
+    if sh('test/install', 'peers').returncode != 0:
+        print('skipped interop: its packages are missing')
+        return 0, 0, 1
+    return interop.against_ours(folder)
+
+
 def main():
     everything = '--all' in sys.argv[1:]
     total = [0, 0, 0]
@@ -93,6 +105,9 @@ def main():
     add('walls', walls.run(BUILD))
     if everything:
         add('fuzz', fuzz('build-fuzz', 60))
+
+    if everything or os.environ.get('CI'):
+        add('interop', interop_tests(BUILD))
 
     line = f'{total[0]} passed, {total[1]} failed'
     if total[2]:

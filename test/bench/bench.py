@@ -285,7 +285,7 @@ def main():
     needed = ['h2load', 'taskset'] + (['valgrind'] if options.callgrind else [])
     for tool in needed:
         if shutil.which(tool) is None:
-            print(f'bench: {tool} not installed (test/install peers all)')
+            print(f'bench: {tool} not installed (test/install build bench)')
             return 1
     commands = {}
     for name in options.only.split(','):
