@@ -117,7 +117,7 @@ class Certificates:
         for ca in ('ca', 'other-ca'):
             self.openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
                          '-subj', f'/CN=interop {ca}', '-keyout', f'{ca}.key', '-out', f'{ca}.pem')
-        self.issue('server', 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n')
+        self.issue('server', 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth,clientAuth\n')  # cached is a client of accounts, too
         self.issue('client', 'subjectAltName=DNS:client\nextendedKeyUsage=clientAuth\n')
 
     def openssl(self, *arguments):
@@ -147,6 +147,10 @@ class Certificates:
             return []
         options = ['--tls-ca', self.path(f'{ca}.pem')]
         return options + (['--tls-cert', self.path('client.pem'), '--tls-key', self.path('client.key')] if transport == 'mtls' else [])
+
+    def accounts(self, transport):
+        """Options of cached that let it reach its accounts server the same way."""
+        return [] if transport == 'clear' else ['--accounts-tls', '--accounts-ca', self.path('ca.pem')]
 
 
 # ---- Processes ----
@@ -430,17 +434,16 @@ def cached_is_called(report, peers, certificates, ours, language, transport):
     server_options, client_options = certificates.server(transport), certificates.client(transport)
     with Server(ours.cached, '--listen', '127.0.0.1:0', *server_options) as cached, \
             Server(ours.accountsd, '--listen', '127.0.0.1:0', *server_options, '--account', 'tiny=2', '--account', 'inconshreveable=100') as accountsd:
-        options = [*client_options, '--accounts', accountsd.address]
+        with Silence() as silence, peers.server(language, *server_options) as their_accounts, \
+                Server(ours.cached, '--listen', '127.0.0.1:0', *server_options, '--accounts', silence.address) as slow, \
+                Server(ours.cached, '--listen', '127.0.0.1:0', *server_options, '--accounts', their_accounts.address,
+                       *certificates.accounts(transport)) as quota:
+            their_client(report, peers, language, label, cached.address, *client_options,
+                         '--accounts', accountsd.address, '--slow', slow.address, '--quota', quota.address)
+        with_refusals(report, peers, certificates, language, label, transport, cached.address)
         if transport == 'clear':
-            with Silence() as silence, peers.server(language) as their_accounts, \
-                    Server(ours.cached, '--listen', '127.0.0.1:0', '--accounts', silence.address) as slow, \
-                    Server(ours.cached, '--listen', '127.0.0.1:0', '--accounts', their_accounts.address) as quota:
-                their_client(report, peers, language, label, cached.address, *options, '--slow', slow.address, '--quota', quota.address)
             with Server(ours.cached, '--listen', 'localhost:0') as fresh:
                 talk(report, peers, language, f'{language} -> cached, the client of the talk', fresh.address)
-        else:
-            their_client(report, peers, language, label, cached.address, *options)
-            with_refusals(report, peers, certificates, language, label, transport, cached.address)
         for server in (accountsd, cached):
             code = server.stop()
             if code == 0:
