@@ -8,10 +8,11 @@
  *
  * The next address is tried 250 ms after the last one began, or at once when one fails and nothing
  * is to be gained by waiting. All memory is taken at the beginning; the result is told by a task.
-*/
+ */
 #include "io/dial.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -80,7 +81,7 @@ static void note(struct mrpc_dial *dial, const struct mrpc_address *address, int
 	dial->error = error;
 	mrpc_address_format(address, text);
 	len = snprintf(dial->reason + dial->reason_len, REASON_SIZE - dial->reason_len, "%s%s: %s",
-		       dial->reason_len == 0 ? "" : "; ", text, strerror(-error));
+		       dial->reason_len == 0 ? "" : "; ", text, mrpc_error_text(-error));
 	if (len > 0 && (size_t)len < REASON_SIZE - dial->reason_len)
 		dial->reason_len += (size_t)len;
 	else
@@ -121,7 +122,8 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	struct mrpc_dial *dial = attempt->dial;
 	int r = result_of(attempt);
 
-	(void)events;
+	if (r == -EINPROGRESS && (events & MRPC_WATCH_LOST) != 0)
+		r = -EIO;
 	if (r == -EINPROGRESS)
 		return;
 	if (r == 0) {

@@ -8,6 +8,7 @@
 #include "io/listen.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "io/listen_bind.h"
 
 #include <errno.h>
@@ -46,15 +47,21 @@ static int open_reserve(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* One that the loop has lost stays so. */
+static int set_events(struct listen_socket *socket, unsigned events)
+{
+	return socket->watch.fd < 0 ? 0 : mrpc_loop_change(&socket->watch, events);
+}
+
 static void pause_accepting(struct mrpc_listener *listener, int error)
 {
 	if (!listener->complained)
 		mrpc_log(&listener->loop->log, MINIRPC_LOG_ERROR,
 			 "cannot accept connections: %s; trying again every 100 ms",
-			 strerror(error));
+			 mrpc_error_text(error));
 	listener->complained = true;
 	for (size_t i = 0; i < listener->count; i++)
-		(void)mrpc_loop_change(&listener->sockets[i].watch, 0);
+		(void)set_events(&listener->sockets[i], 0);
 	mrpc_timer_set(&listener->pause, mrpc_time_add(listener->loop->now, PAUSE));
 }
 
@@ -127,7 +134,12 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	struct mrpc_listener *listener = socket->listener;
 	bool freed = false;
 
-	(void)events;
+	if ((events & MRPC_WATCH_LOST) != 0) {
+		mrpc_log(&listener->loop->log, MINIRPC_LOG_ERROR,
+			 "the event loop cannot watch a listening socket; it is given up");
+		mrpc_loop_unwatch(watch);
+		return;
+	}
 	listener->ret_freed = &freed;
 	for (int i = 0; i < ACCEPTS_A_WAKE && !freed; i++) {
 		struct mrpc_address peer = { .len = sizeof peer.storage };
@@ -214,7 +226,7 @@ int mrpc_listener_new(struct mrpc_listener **ret_listener, minirpc_loop *loop, c
 	if (r < 0) {
 		if (options != NULL && options->error != NULL && options->error_size > 0)
 			snprintf(options->error, options->error_size, "%s: %s", address,
-				 why != NULL ? why : strerror(-r));
+				 why != NULL ? why : mrpc_error_text(-r));
 		return r;
 	}
 

@@ -9,6 +9,7 @@
 #include "io/resolve.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "io/resolve_ares.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void succeed(struct mrpc_resolution *resolution, const struct mrpc_addres
 	if (mrpc_mul(count, sizeof *addresses, &size))
 		resolution->addresses = mrpc_alloc(size);
 	if (resolution->addresses == NULL) {
-		fail(resolution, -ENOMEM, strerror(ENOMEM));
+		fail(resolution, -ENOMEM, mrpc_error_text(ENOMEM));
 		return;
 	}
 	do {

@@ -80,6 +80,10 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	struct mrpc_ares *ares = mrpc_container(watch, struct ares_watch, watch)->ares;
 	int fd = watch->fd;
 
+	if ((events & MRPC_WATCH_LOST) != 0) {
+		finish(ares, NULL, 0, -EIO, "cannot watch the socket of the DNS query");
+		return;
+	}
 	/* c-ares may close the socket in there, and watch is gone then. */
 	ares_process_fd(ares->channel, (events & MINIRPC_READ) != 0 ? fd : ARES_SOCKET_BAD,
 			(events & MINIRPC_WRITE) != 0 ? fd : ARES_SOCKET_BAD);

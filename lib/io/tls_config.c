@@ -54,7 +54,7 @@ static int explain_openssl(const struct explanation *to, const char *name, const
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
 	if (mrpc_tls_errors_say_no_memory())
-		return explain(to, -ENOMEM, "%s: %s", name, strerror(ENOMEM));
+		return explain(to, -ENOMEM, "%s: %s", name, mrpc_error_text(ENOMEM));
 	return explain(to, -EBADMSG, "%s: %s%s%s", name, what, reason == NULL ? "" : ": ",
 		       reason == NULL ? "" : reason);
 }
@@ -134,12 +134,12 @@ static int pem_load(struct pem *pem, const char *file, const char *memory, const
 		pem->len = strlen(memory);
 		return pem->len <= FILE_MAX
 			       ? 0
-			       : explain(why, -EFBIG, "%s: %s", option, strerror(EFBIG));
+			       : explain(why, -EFBIG, "%s: %s", option, mrpc_error_text(EFBIG));
 	}
 	if (file == NULL)
 		return 0;
 	r = read_file(pem, file);
-	return r == 0 ? 0 : explain(why, r, "%s: %s", file, strerror(-r));
+	return r == 0 ? 0 : explain(why, r, "%s: %s", file, mrpc_error_text(-r));
 }
 
 static BIO *pem_open(const struct pem *pem)
@@ -183,7 +183,7 @@ static int use_chain(minirpc_tls *tls, const struct pem *pem, const struct expla
 	int r;
 
 	if (bio == NULL)
-		return explain(why, -ENOMEM, "%s: %s", pem->name, strerror(ENOMEM));
+		return explain(why, -ENOMEM, "%s: %s", pem->name, mrpc_error_text(ENOMEM));
 	while ((r = next_certificate(bio, &certificate, pem, why)) == 1) {
 		bool taken = leaf ? SSL_CTX_use_certificate(tls->ctx, certificate) == 1
 				  : SSL_CTX_add0_chain_cert(tls->ctx, certificate) == 1;
@@ -211,18 +211,18 @@ static int use_key(minirpc_tls *tls, const struct pem *pem, const struct pem *ch
 	int r = 0;
 
 	if (bio == NULL)
-		return explain(why, -ENOMEM, "%s: %s", pem->name, strerror(ENOMEM));
+		return explain(why, -ENOMEM, "%s: %s", pem->name, mrpc_error_text(ENOMEM));
 	key = PEM_read_bio_PrivateKey(bio, NULL, no_password, &encrypted);
 	BIO_free(bio);
 	if (key == NULL) {
 		if (mrpc_tls_errors_say_no_memory())
-			return explain(why, -ENOMEM, "%s: %s", pem->name, strerror(ENOMEM));
+			return explain(why, -ENOMEM, "%s: %s", pem->name, mrpc_error_text(ENOMEM));
 		return explain(why, -EBADMSG, "%s: %s", pem->name,
 			       encrypted ? "the key is encrypted" : "no private key in it (PEM)");
 	}
 	if (X509_check_private_key(SSL_CTX_get0_certificate(tls->ctx), key) != 1)
 		r = mrpc_tls_errors_say_no_memory()
-			    ? explain(why, -ENOMEM, "%s: %s", pem->name, strerror(ENOMEM))
+			    ? explain(why, -ENOMEM, "%s: %s", pem->name, mrpc_error_text(ENOMEM))
 			    : explain(why, -EBADMSG,
 				      "%s: the key does not belong to the certificate in %s",
 				      pem->name, chain->name);
@@ -243,7 +243,7 @@ static int use_ca(minirpc_tls *tls, const struct pem *pem, const struct explanat
 	int r;
 
 	if (bio == NULL)
-		return explain(why, -ENOMEM, "%s: %s", pem->name, strerror(ENOMEM));
+		return explain(why, -ENOMEM, "%s: %s", pem->name, mrpc_error_text(ENOMEM));
 	while ((r = next_certificate(bio, &certificate, pem, why)) == 1) {
 		/* A server also names its CAs to clients, who may have several certificates. */
 		bool taken = X509_STORE_add_cert(store, certificate) == 1 &&
@@ -287,7 +287,7 @@ static int make_context(minirpc_tls *tls, const struct explanation *why)
 {
 	tls->ctx = SSL_CTX_new(TLS_method());
 	if (tls->ctx == NULL)
-		return explain(why, -ENOMEM, "OpenSSL: %s", strerror(ENOMEM));
+		return explain(why, -ENOMEM, "OpenSSL: %s", mrpc_error_text(ENOMEM));
 	tls->own_ctx = true;
 
 	SSL_CTX_set_options(tls->ctx,
@@ -352,7 +352,7 @@ static int set_up(minirpc_tls *tls, const struct minirpc_tls_options *options,
 	if (options->server_name != NULL) {
 		tls->server_name = mrpc_strdup(options->server_name);
 		if (tls->server_name == NULL)
-			return explain(why, -ENOMEM, "%s", strerror(ENOMEM));
+			return explain(why, -ENOMEM, "%s", mrpc_error_text(ENOMEM));
 	}
 	if (options->ctx == NULL)
 		return load(tls, options, why);
@@ -377,7 +377,7 @@ int minirpc_tls_new_explained(minirpc_tls **ret_tls, const struct minirpc_tls_op
 	explain(&why, 0, "%s", "");
 	tls = mrpc_zalloc(sizeof *tls);
 	if (tls == NULL)
-		return explain(&why, -ENOMEM, "%s", strerror(ENOMEM));
+		return explain(&why, -ENOMEM, "%s", mrpc_error_text(ENOMEM));
 	tls->references = 1;
 
 	mrpc_tls_errors_begin(&errors);
