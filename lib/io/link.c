@@ -294,8 +294,10 @@ static void take_tls(struct mrpc_link *link, const uint8_t *data, size_t len)
 
 	if (was_handshaking && r == 0 && !is_handshaking(link)) {
 		wake(link); /* the machine's first bytes may leave now */
-		if (!tell_secured(link))
+		if (!tell_secured(link)) {
+			mrpc_buf_empty(plain);
 			return;
+		}
 		was_handshaking = false;
 	}
 	if (!was_handshaking)
@@ -463,8 +465,10 @@ static bool gather(struct mrpc_link *link)
 	size_t len = 0;
 	int r = 0;
 
-	if (link->handed > 0 || link->mute)
-		return false; /* the rest of the last write goes first */
+	if (link->mute)
+		return false;
+	if (link->handed > 0)
+		return true; /* the rest of the last write goes first */
 	if (link->tls == NULL) {
 		len = ask(link, buf);
 	} else if (is_handshaking(link)) {

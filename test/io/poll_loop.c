@@ -5,10 +5,13 @@
 #include <poll.h>
 #include <time.h>
 
-static minirpc_time now(void)
+static minirpc_time hook_now(void *user)
 {
+	const struct poll_loop *loop = user;
 	struct timespec ts;
 
+	if (loop->now != 0)
+		return loop->now;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (minirpc_time)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
@@ -65,21 +68,22 @@ const struct minirpc_loop_hooks poll_loop_hooks = {
 	.change = hook_change,
 	.unwatch = hook_unwatch,
 	.wake_at = hook_wake_at,
+	.now = hook_now,
 };
 
-static int timeout_ms(const struct poll_loop *loop)
+static int timeout_ms(struct poll_loop *loop)
 {
 	minirpc_time left;
 
 	if (loop->wake_at == MINIRPC_NEVER)
 		return 5000;
-	left = loop->wake_at - now();
+	left = loop->wake_at - hook_now(loop);
 	if (left <= 0)
 		return 0;
 	return left > MINIRPC_S(5) ? 5000 : (int)((left + 999999) / 1000000);
 }
 
-bool poll_loop_once(struct poll_loop *loop, minirpc_loop *rpc)
+static int poll_for(struct poll_loop *loop, minirpc_loop *rpc, int timeout)
 {
 	struct pollfd fds[POLL_LOOP_MAX] = { 0 };
 	int count;
@@ -91,7 +95,7 @@ bool poll_loop_once(struct poll_loop *loop, minirpc_loop *rpc)
 		fds[i].events = (short)((events & MINIRPC_READ ? POLLIN : 0) |
 					(events & MINIRPC_WRITE ? POLLOUT : 0));
 	}
-	count = poll(fds, POLL_LOOP_MAX, timeout_ms(loop));
+	count = poll(fds, POLL_LOOP_MAX, timeout);
 	for (int i = 0; i < POLL_LOOP_MAX && count > 0; i++) {
 		unsigned ready = 0;
 
@@ -102,8 +106,19 @@ bool poll_loop_once(struct poll_loop *loop, minirpc_loop *rpc)
 		if (ready != 0)
 			minirpc_loop_ready(rpc, loop->entries[i].watch, ready);
 	}
-	if (count == 0 && loop->wake_at > now())
+	return count;
+}
+
+bool poll_loop_once(struct poll_loop *loop, minirpc_loop *rpc)
+{
+	if (poll_for(loop, rpc, timeout_ms(loop)) == 0 && loop->wake_at > hook_now(loop))
 		return false;
 	minirpc_loop_turn(rpc);
 	return true;
+}
+
+void poll_loop_settle(struct poll_loop *loop, minirpc_loop *rpc)
+{
+	while (poll_for(loop, rpc, 0) > 0 || loop->wake_at <= loop->now)
+		minirpc_loop_turn(rpc);
 }
