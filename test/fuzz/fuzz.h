@@ -26,6 +26,13 @@ int fuzz_one(const uint8_t *data, size_t len);
 		}                                                                                  \
 	} while (0)
 
+/* For places that are not reached. */
+#define never(why)                                                                                 \
+	do {                                                                                       \
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, why);                           \
+		abort();                                                                           \
+	} while (0)
+
 /* The bytes of the input, handed out from the front; past the end there are zeros. */
 struct input {
 	const uint8_t *at;

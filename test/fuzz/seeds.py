@@ -84,8 +84,248 @@ def metadata():
     fields('many', *[(b'k%d' % i, b'v' * i) for i in range(32)])
 
 
+# ---- Protobuf ----
+
+def varint(value):
+    value &= 2 ** 64 - 1
+    out = b''
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    """An int becomes a varint, bytes a length-delimited field, a float a fixed64."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack('<d', value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def typed():
+    types, tree, outer, wide, structure, descriptor = range(6)
+
+    def one(name, kind, data):
+        seed('typed', name, bytes([kind]) + data)
+
+    def nested(depth, number):
+        data = b''
+        for _ in range(depth):
+            data = field(number, data)
+        return data
+
+    one('empty', types, b'')
+    one('scalars', types, b''.join(field(n, -1) for n in (1, 2, 4, 5, 7, 9, 13, 14)) + field(12, 1.5))
+    one('fixed', types, b'\x1d\1\2\3\4' + b'\x31' + b'\xff' * 8 + b'\x5d\0\0\x80\x7f')
+    one('texts', types, field(15, 'caf\u00e9'.encode()) + field(16, b'\0\xff') + field(17, field(1, b'x') + field(2, 7)))
+    one('packed', types, field(21, varint(1) + varint(2 ** 64 - 1)) + field(28, b'\1\0\0\0' * 3) + field(33, b'\1\0\x85\0'))
+    one('unpacked', types, field(21, 1) + field(21, 2) + field(33, 1))
+    one('repeated', types, field(35, b'a') * 5 + field(36, b'') * 3 + field(37, field(1, b'n')) * 4)
+    one('oneof-changes', types, field(101, 1) + field(103, b'x') + field(105, field(1, b'y')) + field(105, field(2, 3)))
+    one('twice-merged', types, field(17, field(1, b'a')) + field(17, field(2, 5)))
+    one('not-utf8', types, field(15, b'\xff'))
+    one('nul-in-text', types, field(15, b'a\0b'))
+    one('unknown-fields', types, field(600, 1) + field(601, b'xyz') + field(602, 2.5))
+    one('large-numbers', types, field(1000, field(1, 3)) + field(536870911, b''))
+    one('group', types, varint(1 << 3 | 3) + varint(1 << 3 | 4))
+    one('field-zero', types, b'\0\1')
+    one('long-varint', types, b'\x08' + b'\xff' * 10 + b'\1')
+    one('cut', types, b'\x7a\x10abc')
+    one('length-wraps', types, b'\x7a\xff\xff\xff\xff\xff\xff\xff\xff\xff\1')
+    one('depth-100', tree, nested(100, 1))
+    one('depth-101', tree, nested(101, 1))
+    one('depth-list', tree, nested(60, 2))
+    one('many-empty', tree, field(2, b'') * 500)
+    one('required', outer, field(1, b'k') + field(2, field(1, 1)))
+    one('required-missing', outer, field(1, b'k'))
+    one('required-inner-missing', outer, field(1, b'k') + field(2, b''))
+    one('defaults', outer, field(1, b'k') + field(2, field(1, 1) + field(2, b'n') + field(3, b'd')) + field(8, 0) + field(10, b''))
+    one('wide', wide, field(70, 1) + field(147, 2) + field(3, field(1, 4)))
+    one('wide-missing', wide, field(70, 1))
+    one('struct', structure, field(1, field(1, b'key') + field(2, field(2, 1.25))) +
+        field(1, field(1, b'list') + field(2, field(6, field(1, field(3, b'x')) + field(1, field(4, 1))))) +
+        field(1, field(1, b'null') + field(2, field(1, 0))))
+    one('descriptor', descriptor, field(1, b'a.proto') + field(2, b'p') +
+        field(4, field(1, b'M') + field(2, field(1, b'f') + field(3, 1) + field(4, 1) + field(5, 5))) + field(12, b'proto3'))
+
+
+# ---- HTTP/2 ----
+
+def frame(kind, flags=0, stream=0, data=b''):
+    return struct.pack('>I', len(data))[1:] + bytes([kind, flags]) + struct.pack('>I', stream) + data
+
+
+def block(*fields):
+    """A header block of literals that are not indexed: RFC 7541, 6.2.2."""
+    def text(s):
+        return (bytes([len(s)]) if len(s) < 127 else b'\x7f' + varint(len(s) - 127)) + s
+    return b''.join(b'\0' + text(name) + text(value) for name, value in fields)
+
+
+END_STREAM, END_HEADERS = 1, 4
+(DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION) = range(10)
+PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+
+
+def arrives(*frames):
+    """A step of the script: these bytes arrive at once."""
+    data = b''.join(frames)
+    return bytes([0]) + struct.pack('>H', len(data)) + data
+
+
+def request(path=b'/t.T/Unary', *more, method=b'POST', type=b'application/grpc', te=True):
+    return block((b':method', method), (b':scheme', b'http'), (b':path', path), (b':authority', b'fuzz'),
+                 *([(b'te', b'trailers')] if te else []), (b'content-type', type), *more)
+
+
+def call(stream=1, path=b'/t.T/Unary', *more, data=message(b'hello'), **options):
+    return frame(HEADERS, END_HEADERS, stream, request(path, *more, **options)) + frame(DATA, END_STREAM, stream, data)
+
+
+def server():
+    def script(name, *steps, flags=1):
+        seed('server', name, bytes([flags]) + b''.join(steps))
+
+    later = 3
+    script('preface', arrives(PREFACE, frame(SETTINGS), call()), flags=0)
+    script('preface-bytes', *[bytes([1, b]) for b in PREFACE + frame(SETTINGS) + call()], flags=0)
+    script('http1', arrives(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), flags=0)
+    script('unary', arrives(call()))
+    script('unary-closed', arrives(call()), b'\xfa')
+    script('two-calls', arrives(call(1), call(3)))
+    script('chat', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(DATA, 0, 1, message(b'a') + message(b'b')[:3])),
+           arrives(frame(DATA, END_STREAM, 1, message(b'b')[3:])))
+    script('metadata', arrives(call(1, b'/t.T/Unary', (b'x-bin', b'AAEC,Zg=='), (b'x', b'y'), (b'x', b'z'), (b'user-agent', b'fuzz/1'))))
+    script('metadata-bad-bin', arrives(call(1, b'/t.T/Unary', (b'x-bin', b'*'))))
+    script('timeout', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat', (b'grpc-timeout', b'5S')))), b'\xf1', flags=later)
+    script('timeout-over', arrives(call(1, b'/t.T/Unary', (b'grpc-timeout', b'0n'))))
+    script('timeout-bad', arrives(call(1, b'/t.T/Unary', (b'grpc-timeout', b'123456789S'))))
+    script('unknown-method', arrives(call(1, b'/t.T/Other')))
+    script('bad-path', arrives(call(1, b'unary')))
+    script('get', arrives(call(method=b'GET')))
+    script('web', arrives(call(type=b'application/grpc-web')))
+    script('no-te', arrives(call(te=False)))
+    script('no-message', arrives(call(data=b'')))
+    script('two-messages', arrives(call(data=message(b'a') * 2)))
+    script('empty-message', arrives(call(data=message(b''))))
+    script('truncated', arrives(call(data=message(b'abc', length=9))))
+    script('bad-flag', arrives(call(data=message(b'abc', flag=7))))
+    script('compressed', arrives(call(data=message(b'abc', flag=1))))
+    script('compressed-named', arrives(call(1, b'/t.T/Unary', (b'grpc-encoding', b'gzip'), data=message(b'abc', flag=1))))
+    script('too-large', arrives(call(data=message(b'abc', length=4194305))))
+    script('reset', arrives(frame(HEADERS, END_HEADERS, 1, request()), frame(RST_STREAM, 0, 1, b'\0\0\0\x08')), flags=later)
+    script('reset-flood', *[arrives(frame(HEADERS, END_HEADERS, 2 * i + 1, request()), frame(RST_STREAM, 0, 2 * i + 1, b'\0\0\0\x08'))
+                            for i in range(260)])
+    script('ping-flood', *[arrives(frame(PING, 0, 0, b'12345678') * 100) for _ in range(12)])
+    script('settings-flood', *[arrives(frame(SETTINGS) * 100) for _ in range(12)])
+    script('settings-flood-stalled', b'\xf3', *[arrives(frame(SETTINGS) * 100) for _ in range(12)], b'\xf4')
+    script('empty-data', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(DATA, 0, 1) * 120))
+    script('streams-101', *[arrives(frame(HEADERS, END_HEADERS, 2 * i + 1, request(b'/t.T/Chat'))) for i in range(102)], b'\xf5', flags=later)
+    script('window-overflow', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(WINDOW_UPDATE, 0, 1, b'\x7f\xff\xff\xff')))
+    script('window-zero', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(WINDOW_UPDATE, 0, 1, b'\0\0\0\0')))
+    script('window-small', arrives(frame(SETTINGS, 0, 0, b'\0\4\0\0\0\3'), call()), arrives(frame(WINDOW_UPDATE, 0, 1, b'\0\0\0\x80')))
+    script('continuations', arrives(frame(HEADERS, 0, 1, request()[:9]), frame(CONTINUATION, 0, 1, request()[9:30]),
+                                    frame(CONTINUATION, END_HEADERS, 1, request()[30:]), frame(DATA, END_STREAM, 1, message(b'x'))))
+    script('continuation-flood', arrives(frame(HEADERS, 0, 1, request()), *[frame(CONTINUATION, 0, 1)] * 20))
+    script('block-open', arrives(frame(HEADERS, 0, 1, request())), b'\xf1\xf1')
+    script('header-list-17k', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Unary', (b'x', b'y' * 16000))[:16000]),))
+    script('fields-130', arrives(call(1, b'/t.T/Unary', *[(b'k%d' % i, b'v') for i in range(130)])))
+    script('hpack-bomb', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Unary') + b'\x40\1x\x7f\x81\x1e' + b'y' * 4000 + b'\xbe' * 60)))
+    script('hpack-bad', arrives(frame(HEADERS, END_HEADERS, 1, b'\xff\xff\xff\xff\xff\xff')))
+    script('trailers', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(HEADERS, 5, 1, block((b'x', b'y')))))
+    script('goaway', arrives(frame(GOAWAY, 0, 0, b'\0\0\0\0\0\0\0\0'), call()))
+    script('push', arrives(frame(PUSH_PROMISE, END_HEADERS, 1, b'\0\0\0\2' + request())))
+    script('even-stream', arrives(call(2)))
+    script('data-on-idle', arrives(frame(DATA, 0, 5, b'x')))
+    script('data-after-end', arrives(call()), arrives(frame(DATA, 0, 1, message(b'x'))))
+    script('frame-too-large', arrives(b'\0\x40\1\0\0\0\0\0\1' + b'x' * 100))
+    script('padding', arrives(frame(HEADERS, END_HEADERS, 1, request()), frame(DATA, 9, 1, b'\5' + message(b'hi') + b'\0' * 5)))
+    script('priority-flood', *[arrives(frame(PRIORITY, 0, 1, b'\0\0\0\0\0') * 100) for _ in range(12)])
+    script('unknown-frames', *[arrives(frame(0xFA, 0, 1, b'x') * 100) for _ in range(12)])
+    script('stalled', b'\xf3', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), *[frame(DATA, 0, 1, message(b'm' * 1000))] * 20),
+           b'\xf1\xf1\xf1\xf1')
+    script('later-answered', arrives(call(1), call(3)), b'\xf5', flags=later)
+    script('later-failed', arrives(call(1), call(3)), b'\xf6', flags=later)
+    script('later-cancelled', arrives(call(1), call(3)), b'\xf7', flags=later)
+    script('later-left', arrives(call(1)), b'\xfa\xf5', flags=later)
+    script('later-freed', arrives(call(1)), flags=later)
+    script('drain', arrives(call(1)), b'\xf8', arrives(call(3)), arrives(frame(PING, 1, 0, b'\0' * 8)), b'\xf1\xf2', flags=later)
+    script('stop', arrives(call(1)), b'\xf9\xf5', flags=later)
+    script('pause', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat'))), b'\xfb', arrives(frame(DATA, END_STREAM, 1, message(b'a') * 3)),
+           b'\xfc')
+    script('no-handshake', b'\xf1\xf1', flags=0)
+    script('no-settings', arrives(PREFACE, call()), b'\xf1\xf1', flags=0)
+
+
+def client():
+    def script(name, *steps, flags=1):
+        seed('client', name, bytes([flags]) + b''.join(steps))
+
+    ok = (b':status', b'200'), (b'content-type', b'application/grpc')
+
+    def headers(stream, *fields, flags=END_HEADERS):
+        return frame(HEADERS, flags, stream, block(*fields))
+
+    def answer(stream, data=message(b'hello'), status=b'0', *more, start=ok):
+        return headers(stream, *start) + frame(DATA, 0, stream, data) + headers(stream, (b'grpc-status', status), *more, flags=5)
+
+    script('settings', arrives(frame(SETTINGS), frame(SETTINGS, 1)), flags=0)
+    script('unary', arrives(answer(1)))
+    script('both', arrives(answer(1), answer(3)))
+    script('stream', arrives(headers(3, *ok), frame(DATA, 0, 3, message(b'a') * 4)), arrives(headers(3, (b'grpc-status', b'0'), flags=5)))
+    script('trailers-only', arrives(headers(1, *ok, (b'grpc-status', b'5'), (b'grpc-message', b'no %E2%98%BA key%'), (b'x', b'y'), flags=5)))
+    script('details', arrives(answer(1, b'', b'9', (b'grpc-status-details-bin', b'CAkSAng'), (b'x-bin', b'AAE,AA=='))))
+    script('details-bad', arrives(answer(1, b'', b'9', (b'grpc-status-details-bin', b'*'))))
+    script('status-bad', arrives(answer(1, message(b'x'), b'seven')))
+    script('status-missing', arrives(headers(1, *ok), frame(DATA, 0, 1, message(b'x')), headers(1, (b'x', b'y'), flags=5)))
+    script('no-message', arrives(answer(1, b'')))
+    script('two-messages', arrives(answer(1, message(b'x') * 2)))
+    script('body-no-trailers', arrives(headers(1, *ok), frame(DATA, END_STREAM, 1, message(b'x'))))
+    script('truncated', arrives(answer(1, message(b'x', length=9))))
+    script('bad-flag', arrives(answer(1, message(b'x', flag=3))))
+    script('compressed', arrives(answer(1, message(b'x', flag=1))))
+    script('too-large', arrives(answer(1, message(b'x', length=4194305))))
+    for code in (100, 204, 400, 401, 403, 404, 429, 503, 302, 999):
+        script(f'http-{code}', arrives(headers(1, (b':status', b'%d' % code), (b'content-type', b'text/html'), flags=5 if code > 199 else 4)))
+    script('continue', arrives(headers(1, (b':status', b'100')), answer(1)))
+    script('html', arrives(answer(1, b'<html>', start=((b':status', b'200'), (b'content-type', b'text/html')))))
+    script('no-status', arrives(headers(1, (b'content-type', b'application/grpc'))))
+    for code in range(15):
+        script(f'reset-{code}', arrives(frame(RST_STREAM, 0, 1, struct.pack('>I', code))))
+    script('reset-after', arrives(headers(3, *ok), frame(DATA, 0, 3, message(b'a')), frame(RST_STREAM, 0, 3, b'\0\0\0\0')))
+    script('goaway', arrives(frame(GOAWAY, 0, 0, b'\0\0\0\1\0\0\0\0')), arrives(answer(1)))
+    script('goaway-twice', arrives(frame(GOAWAY, 0, 0, b'\x7f\xff\xff\xff\0\0\0\0')), arrives(frame(GOAWAY, 0, 0, b'\0\0\0\0\0\0\0\0')))
+    script('too-many-pings', arrives(frame(GOAWAY, 0, 0, b'\0\0\0\0\0\0\0\x0btoo_many_pings')))
+    script('ping', arrives(frame(PING, 0, 0, b'12345678')))
+    script('ping-flood', *[arrives(frame(PING, 0, 0, b'12345678') * 100) for _ in range(12)])
+    script('one-stream', arrives(frame(SETTINGS, 0, 0, b'\0\3\0\0\0\1')), b'\xf5\xf5\xf6', arrives(answer(1), answer(3)), arrives(answer(5)))
+    script('no-streams', arrives(frame(SETTINGS, 0, 0, b'\0\3\0\0\0\0')), b'\xf5', b'\xf2')
+    script('window-0', arrives(frame(SETTINGS, 0, 0, b'\0\4\0\0\0\0')), b'\xf7\xf7\xf8', arrives(frame(SETTINGS, 0, 0, b'\0\4\0\1\0\0')))
+    script('window-overflow', arrives(frame(WINDOW_UPDATE, 0, 0, b'\x7f\xff\xff\xff')))
+    script('push', arrives(frame(PUSH_PROMISE, END_HEADERS, 1, b'\0\0\0\2' + request())))
+    script('hpack-bomb', arrives(frame(HEADERS, END_HEADERS, 1, block(*ok) + b'\x40\1x\x7f\x81\x1e' + b'y' * 4000 + b'\xbe' * 60)))
+    script('fields-130', arrives(headers(1, *ok, *[(b'k%d' % i, b'v') for i in range(130)])))
+    script('cancel', b'\xf9', arrives(answer(1), answer(3)))
+    script('closed', arrives(headers(3, *ok), frame(DATA, 0, 3, message(b'a'))), b'\xfa')
+    script('closed-at-once', b'\xfa\xf5\xf1', flags=0)
+    script('deadline', b'\xf2', arrives(answer(1)))
+    script('silence', b'\xf1\xf1', flags=0)
+    script('http1', arrives(b'HTTP/1.1 400 Bad Request\r\n\r\n'), flags=0)
+    script('pause', b'\xfb', arrives(answer(1), answer(3)), b'\xfc')
+    script('pause-deadline', b'\xfb', arrives(answer(1), answer(3)), b'\xf2\xfc')
+    script('stream-unknown', arrives(answer(9)))
+    script('even-stream', arrives(answer(2)))
+    script('data-first', arrives(frame(DATA, 0, 1, message(b'x'))))
+    script('data-after-end', arrives(answer(1), frame(DATA, 0, 1, message(b'x'))))
+
+
 if __name__ == '__main__':
     frames()
     headers()
     timeouts()
     metadata()
+    typed()
+    server()
+    client()
