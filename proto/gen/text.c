@@ -155,7 +155,7 @@ static const char *lookup(const struct scope *scope, const char *name, size_t le
 		if (strlen(var->name) == len && memcmp(var->name, name, len) == 0)
 			return var->value;
 	}
-	assert(!"template names an unknown variable");
+	assert(false && "template names an unknown variable");
 	return "";
 }
 
