@@ -299,6 +299,35 @@ START_TEST(a_message_that_is_here_gets_exactly_its_room)
 }
 END_TEST
 
+/* The prefix came alone; then the rest comes at once, or first a large piece of it. */
+START_TEST(doubling_jumps_to_what_is_here)
+{
+	static const size_t first[] = { 0, 1, 20000, 69999 };
+	const uint32_t whole = 70000;
+	uint8_t *data = malloc(MRPC_PREFIX + whole);
+	size_t i;
+
+	put_frame(data, false, whole);
+	for (i = 0; i < sizeof first / sizeof first[0]; i++) {
+		const uint8_t *at = data;
+		size_t len = MRPC_PREFIX;
+		struct mrpc_part *part;
+
+		ck_assert_int_eq(mrpc_deframer_feed(&deframer, &at, &len, &part), 0);
+		len = first[i];
+		ck_assert_int_eq(mrpc_deframer_feed(&deframer, &at, &len, &part), 0);
+		ck_assert_ptr_null(part);
+		ck_assert_uint_le(alloc_live_bytes(), 2 * first[i] + 4096 + 256);
+		len = whole - first[i];
+		ck_assert_int_eq(mrpc_deframer_feed(&deframer, &at, &len, &part), 0);
+		ck_assert_ptr_nonnull(part);
+		ck_assert_uint_eq(part->capacity, whole);
+		check_part(part, false, whole);
+	}
+	free(data);
+}
+END_TEST
+
 /* Each allocation fails once; the same bytes, fed again, go on where it stopped. */
 START_TEST(without_memory_nothing_is_lost)
 {
@@ -358,6 +387,7 @@ Suite *suite(void)
 	tcase_add_test(t, announcing_much_costs_little);
 	tcase_add_test(t, memory_is_at_most_twice_what_arrived);
 	tcase_add_test(t, a_message_that_is_here_gets_exactly_its_room);
+	tcase_add_test(t, doubling_jumps_to_what_is_here);
 	tcase_add_test(t, without_memory_nothing_is_lost);
 	suite_add_tcase(s, t);
 	return s;
