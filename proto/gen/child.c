@@ -27,8 +27,7 @@ static const char *find_plugin(struct model *model)
 	while (len > 0 && path[len - 1] != '/')
 		len--;
 	if (len > 0) {
-		const char *beside =
-			arena_format(model->arena, "%.*sprotoc-gen-c", (int)len, path);
+		const char *beside = arena_format(model->arena, "%.*sprotoc-gen-c", (int)len, path);
 
 		if (access(beside, X_OK) == 0)
 			return beside;
@@ -109,8 +108,8 @@ static bool spawn_and_wait(struct model *model, int in, int out)
 	return true;
 }
 
-bool child_run(struct model *model, const uint8_t *request, size_t len, const uint8_t **ret_response,
-	       size_t *ret_len)
+bool child_run(struct model *model, const uint8_t *request, size_t len,
+	       const uint8_t **ret_response, size_t *ret_len)
 {
 	int in = memfd_create("request", MFD_CLOEXEC);
 	int out = memfd_create("response", MFD_CLOEXEC);

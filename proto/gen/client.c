@@ -2,6 +2,8 @@
 /* What a client calls: unary calls with a callback or blocking, and streams with a table of events. */
 #include "stubs.h"
 
+/* Templates keep their lines. */
+/* clang-format off */
 static const char unary_header[] =
 	"/* $signature$\n"
 	"$comment$"
@@ -221,14 +223,16 @@ static const char cancel_source[] =
 	"}\n"
 	"\n";
 
+/* clang-format on */
+
 static void generate_stream(struct stubs *stubs, const struct method *method)
 {
 	struct text *header = &stubs->header, *source = &stubs->source;
 	const struct scope *scope = &method->scope;
 
 	text_expand(header, scope, events_header);
-	text_puts(header, method->many_responses ? "\t/* One of the responses"
-						 : "\t/* The response");
+	text_puts(header,
+		  method->many_responses ? "\t/* One of the responses" : "\t/* The response");
 	text_puts(header, ", valid during the event. */\n");
 	text_expand(header, scope, on_message_header);
 	if (method->many_requests)

@@ -26,9 +26,8 @@ static void add_input(struct model *model, struct text *text, const char *name)
 {
 	static const char *const here[] = { "" };
 	const struct parameters *parameters = &model->parameters;
-	const char *const *roots = parameters->root_count > 0
-					   ? (const char *const *)parameters->roots
-					   : here;
+	const char *const *roots =
+		parameters->root_count > 0 ? (const char *const *)parameters->roots : here;
 	size_t count = parameters->root_count > 0 ? parameters->root_count : 1;
 
 	for (size_t i = 0; i < count; i++) {

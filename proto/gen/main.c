@@ -72,8 +72,8 @@ static bool write_response(struct model *model, const struct outputs *outputs)
 
 			google__protobuf__compiler__code_generator_response__file__init(&files[i]);
 			files[i].name = arena_copy(arena, output->name, strlen(output->name));
-			files[i].content = arena_copy(arena, output->content,
-						      strlen(output->content));
+			files[i].content =
+				arena_copy(arena, output->content, strlen(output->content));
 			response.file[i] = &files[i];
 		}
 	}

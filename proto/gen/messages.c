@@ -41,8 +41,8 @@ static pb_response *run(struct model *model, pb_request *request)
 	if (!child_run(model, data, len, &answer, &answer_len))
 		return NULL;
 
-	response = google__protobuf__compiler__code_generator_response__unpack(
-		&allocator, answer_len, answer);
+	response = google__protobuf__compiler__code_generator_response__unpack(&allocator,
+									       answer_len, answer);
 	if (response == NULL)
 		model_fail(model, "protoc-gen-c did not answer as a plugin of protoc does");
 	else if (response->error != NULL && response->error[0] != '\0')

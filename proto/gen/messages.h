@@ -22,8 +22,8 @@ void outputs_add(struct model *model, struct outputs *outputs, const char *name,
 bool messages_generate(struct model *model, struct outputs *outputs);
 
 /* Runs a plugin of protoc: request in, response out. Returns false with model->error set. */
-bool child_run(struct model *model, const uint8_t *request, size_t len, const uint8_t **ret_response,
-	       size_t *ret_len);
+bool child_run(struct model *model, const uint8_t *request, size_t len,
+	       const uint8_t **ret_response, size_t *ret_len);
 
 /* True when the file has a proto3 field that is marked `optional`. */
 bool optional_is_used(const pb_file *file);

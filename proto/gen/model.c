@@ -132,8 +132,8 @@ static void add_file(struct model *model, pb_file *proto)
 	file->proto = proto;
 	file->name = proto->name;
 	file->stem = name_stem(model->arena, proto->name);
-	file->symbol = arena_format(model->arena, "minirpc_file_%s",
-				    name_file(model->arena, proto->name));
+	file->symbol =
+		arena_format(model->arena, "minirpc_file_%s", name_file(model->arena, proto->name));
 	file->package = proto->package == NULL ? "" : proto->package;
 	file->c_package = string_option(model->arena, options, FILE_C_PACKAGE, file->package);
 	file->is_skipped = find_option(options, FILE_NO_GENERATE, &number, &data) && number != 0;

@@ -57,11 +57,7 @@ static void add_camel(struct text *text, const char *piece, size_t len)
 	}
 }
 
-enum style {
-	CAMEL,
-	LOWER,
-	UPPER
-};
+enum style { CAMEL, LOWER, UPPER };
 
 static const char *convert(struct arena *arena, const char *full_name, enum style style,
 			   const char *between)
@@ -106,6 +102,7 @@ const char *name_verb(struct arena *arena, const char *full_name)
 
 static bool is_taken(const char *word)
 {
+	/* clang-format off */
 	static const char taken[] =
 		/* C11, C23 and C++20 */
 		" alignas alignof and and_eq asm auto bitand bitor bool break case catch char"
@@ -119,6 +116,7 @@ static bool is_taken(const char *word)
 		" virtual void volatile wchar_t while xor xor_eq "
 		/* macros of system headers and of GNU C that look like names */
 		" complex errno environ i386 imaginary linux noreturn stderr stdin stdout unix ";
+	/* clang-format on */
 	const char *found = taken;
 	size_t len = strlen(word);
 

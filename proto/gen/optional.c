@@ -13,8 +13,9 @@
  *	repeated int32 r = 4;   says [packed = true], which proto3 means without saying
  *
  * and in the result LABEL_REQUIRED becomes LABEL_NONE, proto3's label, and the defaults become
- * proto3's empty string. No other required fields and defaults can be there; proto3 has none. Files in the same request are rewritten as well,
- * because proto3 messages may not use proto2 enums; nothing is generated from them in that run. */
+ * proto3's empty string. No other required fields and defaults can be there; proto3 has none.
+ * Other files of the request are rewritten as well, because proto3 messages may not use proto2 enums;
+ * nothing is generated from them in that run. */
 #include "messages.h"
 
 #include <string.h>

@@ -23,9 +23,9 @@ static bool read_one(struct model *model, char *parameter)
 	else if (strcmp(parameter, "root") == 0)
 		parameters->roots[parameters->root_count++] = value;
 	else
-		return model_fail(model,
-				  "unknown parameter %s; there are protoc_gen_c, depfile, out, root",
-				  parameter);
+		return model_fail(
+			model, "unknown parameter %s; there are protoc_gen_c, depfile, out, root",
+			parameter);
 	return true;
 }
 

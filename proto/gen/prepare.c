@@ -57,7 +57,8 @@ static const char *signature(struct arena *arena, const struct method *method)
 }
 
 static bool prepare_method(struct stubs *stubs, const struct service *service,
-			   const char *service_name, const char *service_verb, struct method *method)
+			   const char *service_name, const char *service_verb,
+			   struct method *method)
 {
 	struct arena *arena = stubs->model->arena;
 	const char *name = method->proto->name;
@@ -86,8 +87,8 @@ static bool prepare_method(struct stubs *stubs, const struct service *service,
 	*var++ = (struct var){ "req_lower", method->request->lower };
 	*var++ = (struct var){ "resp_lower", method->response->lower };
 	*var++ = (struct var){ "path", arena_format(arena, "/%s/%s", service_name, name) };
-	*var++ = (struct var){ "index", arena_format(arena, "%zu",
-						      (size_t)(method - service->methods)) };
+	*var++ = (struct var){ "index",
+			       arena_format(arena, "%zu", (size_t)(method - service->methods)) };
 	*var++ = (struct var){ "flags", method_flags(arena, method) };
 	*var++ = (struct var){ "free", how_to_free(arena, method->response) };
 	*var++ = (struct var){ "signature", signature(arena, method) };
@@ -105,8 +106,8 @@ static bool prepare_service(struct stubs *stubs, struct service *service, int in
 	const char *name = service->proto->name;
 	const char *full_name =
 		arena_format(arena, "%s%s%s", package, *package == '\0' ? "" : ".", name);
-	const char *verb = name_verb(
-		arena, arena_format(arena, "%s%s%s", c_package, *c_package == '\0' ? "" : ".", name));
+	const char *verb = name_verb(arena, arena_format(arena, "%s%s%s", c_package,
+							 *c_package == '\0' ? "" : ".", name));
 	struct var *vars = arena_alloc(arena, 8 * sizeof *vars), *var = vars;
 
 	service->comment = comments_of(stubs, index, -1);
@@ -116,12 +117,12 @@ static bool prepare_service(struct stubs *stubs, struct service *service, int in
 	*var++ = (struct var){ "file", stubs->file->symbol };
 	*var++ = (struct var){ "comment", service->comment };
 	*var++ = (struct var){ "count", arena_format(arena, "%zu", service->method_count) };
-	*var++ = (struct var){ "bindings",
-			       service->method_count == 0 ? "NULL"
-							  : arena_format(arena, "%s__bindings", verb) };
-	*var++ = (struct var){ "methods",
-			       service->method_count == 0 ? "NULL"
-							  : arena_format(arena, "%s__methods", verb) };
+	*var++ = (struct var){ "bindings", service->method_count == 0
+						   ? "NULL"
+						   : arena_format(arena, "%s__bindings", verb) };
+	*var++ = (struct var){ "methods", service->method_count == 0
+						  ? "NULL"
+						  : arena_format(arena, "%s__methods", verb) };
 	service->scope = (struct scope){ vars, &stubs->claims, full_name };
 
 	service->methods = arena_alloc(arena, (service->method_count + 1) * sizeof(struct method));

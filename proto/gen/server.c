@@ -4,6 +4,8 @@
 
 /* ---- The header ---- */
 
+/* Templates keep their lines. */
+/* clang-format off */
 static const char handlers_header[] =
 	"/* The handlers of $name$. Those that are NULL answer UNIMPLEMENTED.\n"
 	" * A handler may answer at once or later; the call lives until it is answered (_reply of a single\n"
@@ -77,6 +79,8 @@ static const char on_end_header[] =
 	"minirpc_call *@$m$_call($m$_callee *call);\n"
 	"\n";
 
+/* clang-format on */
+
 static void generate_header(struct stubs *stubs, const struct service *service)
 {
 	struct text *header = &stubs->header;
@@ -111,6 +115,7 @@ static void generate_header(struct stubs *stubs, const struct service *service)
 
 /* ---- The source ---- */
 
+/* clang-format off */
 static const char is_handled_source[] =
 	"static bool @$m$__is_handled(const void *handlers)\n"
 	"{\n"
@@ -250,6 +255,8 @@ static const char serve_source[] =
 	"\t\tuser);\n"
 	"}\n"
 	"\n";
+
+/* clang-format on */
 
 static void generate_method(struct text *source, const struct method *method)
 {

@@ -34,8 +34,7 @@ static void begin_header(struct stubs *stubs)
 
 	add_include(header, file->stem, ".pb-c.h");
 	for (size_t i = 0; i < file->proto->n_dependency; i++) {
-		const struct file *import =
-			model_file(stubs->model, file->proto->dependency[i]);
+		const struct file *import = model_file(stubs->model, file->proto->dependency[i]);
 
 		if (import != NULL && !import->is_skipped)
 			add_include(header, import->stem, ".minirpc.h");
@@ -56,8 +55,10 @@ static void add_fields_macros(struct stubs *stubs)
 
 	for (size_t i = 0; i < model->type_count; i++) {
 		const struct type *type = &model->types[i];
-		const struct var vars[] = { { "type", type->c },	  { "lower", type->lower },
-					    { "upper", type->upper }, { "base", type->base },
+		const struct var vars[] = { { "type", type->c },
+					    { "lower", type->lower },
+					    { "upper", type->upper },
+					    { "base", type->base },
 					    { NULL, NULL } };
 		const struct scope scope = { vars, &stubs->claims, type->full_name };
 
@@ -65,9 +66,10 @@ static void add_fields_macros(struct stubs *stubs)
 			continue;
 		claims_add(&stubs->claims, type->c, type->full_name);
 		if (is_first)
-			text_expand(header, &scope,
-				    "/* Messages with named members, the others at their defaults:\n"
-				    " * ($type$){ $upper$__FIELDS, ... } */\n");
+			text_expand(
+				header, &scope,
+				"/* Messages with named members, the others at their defaults:\n"
+				" * ($type$){ $upper$__FIELDS, ... } */\n");
 		is_first = false;
 		text_expand(header, &scope,
 			    "#define @$upper$__FIELDS \\\n"
@@ -77,6 +79,8 @@ static void add_fields_macros(struct stubs *stubs)
 		text_puts(header, "\n");
 }
 
+/* Templates keep their lines. */
+/* clang-format off */
 static const char service_header[] =
 	"/* ==== $name$ ====\n"
 	"$comment$"
@@ -106,6 +110,8 @@ static const char service_source[] =
 	"\t.method_count = $count$,\n"
 	"};\n"
 	"\n";
+
+/* clang-format on */
 
 static void add_service(struct stubs *stubs, const struct service *service)
 {

@@ -166,8 +166,8 @@ static void claim_declared(struct text *text, size_t start, const struct scope *
 
 	if (start >= tag_len && memcmp(text->data + start - tag_len, tag, tag_len) == 0)
 		start -= tag_len;
-	claims_add(scope->claims,
-		   arena_copy(text->arena, text->data + start, text->len - start), scope->owner);
+	claims_add(scope->claims, arena_copy(text->arena, text->data + start, text->len - start),
+		   scope->owner);
 }
 
 void text_expand(struct text *text, const struct scope *scope, const char *template)
