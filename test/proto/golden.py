@@ -138,6 +138,7 @@ gen\\ dir/imports.minirpc.c: \\
   PROTO/google/rpc/status.proto \\
   HERE/nested/deep_file.v2.proto \\
   HERE/nested/public.proto \\
+  HERE/optional.proto \\
   HERE/plain.proto
 gen\\ dir/bare.pb-c.h \\
 gen\\ dir/bare.pb-c.c \\

@@ -6,12 +6,17 @@
 /* A google.protobuf.FileDescriptorProto. */
 static const uint8_t file_descriptor[] = {
 	10, 19, 110, 101, 115, 116, 101, 100, 47, 112, 117, 98, 108, 105, 99, 46,
-	112, 114, 111, 116, 111, 18, 4, 116, 101, 115, 116, 26, 11, 112, 108, 97,
-	105, 110, 46, 112, 114, 111, 116, 111, 80, 0, 98, 6, 112, 114, 111, 116,
-	111, 51,
+	112, 114, 111, 116, 111, 18, 4, 116, 101, 115, 116, 26, 14, 111, 112, 116,
+	105, 111, 110, 97, 108, 46, 112, 114, 111, 116, 111, 26, 11, 112, 108, 97,
+	105, 110, 46, 112, 114, 111, 116, 111, 50, 54, 10, 7, 79, 112, 116, 105,
+	111, 110, 115, 18, 43, 10, 3, 71, 101, 116, 18, 14, 46, 116, 101, 115,
+	116, 46, 79, 112, 116, 105, 111, 110, 97, 108, 26, 20, 46, 116, 101, 115,
+	116, 46, 79, 112, 116, 105, 111, 110, 97, 108, 46, 73, 110, 110, 101, 114,
+	80, 1, 98, 6, 112, 114, 111, 116, 111, 51,
 };
 
 static const struct minirpc_file *const file_imports[] = {
+	&minirpc_file_optional,
 	&minirpc_file_plain,
 	NULL,
 };
@@ -22,4 +27,123 @@ const struct minirpc_file minirpc_file_nested__public = {
 	.descriptor_len = sizeof file_descriptor,
 	.imports = file_imports,
 };
+
+static const struct minirpc_typed_method test_options__methods[] = {
+	{ .method = { .path = "/test.Options/Get",
+		      .flags = 0 },
+	  .request = &test__optional__descriptor,
+	  .response = &test__optional__inner__descriptor },
+};
+
+const struct minirpc_service test_options_service = {
+	.name = "test.Options",
+	.file = &minirpc_file_nested__public,
+	.methods = test_options__methods,
+	.method_count = 1,
+};
+
+/* ---- test.Options: client ---- */
+
+static void test_options_get__deliver(minirpc_fn fn,
+	const struct minirpc_status *status, const void *response, void *user)
+{
+	typedef void on_done_fn(const struct minirpc_status *, const Test__Optional__Inner *, void *);
+
+	if (fn != NULL)
+		((on_done_fn *)fn)(status, response, user);
+}
+
+int test_options_get(minirpc_channel *channel, const Test__Optional *request,
+	const struct minirpc_call_options *options,
+	void (*on_done)(const struct minirpc_status *status, const Test__Optional__Inner *response,
+		void *user),
+	void *user)
+{
+	return minirpc_unary(channel, &test_options__methods[0],
+		(const ProtobufCMessage *)request, options, test_options_get__deliver, (minirpc_fn)on_done,
+		user);
+}
+
+int test_options_get_wait(minirpc_channel *channel, const Test__Optional *request,
+	const struct minirpc_call_options *options,
+	Test__Optional__Inner **ret_response, struct minirpc_status *ret_status)
+{
+	void *response = NULL;
+	int r;
+
+	r = minirpc_unary_wait(channel, &test_options__methods[0],
+		(const ProtobufCMessage *)request, options, &response, ret_status);
+	*ret_response = response;
+	return r;
+}
+
+/* ---- test.Options: server ---- */
+
+static bool test_options_get__is_handled(const void *handlers)
+{
+	const struct test_options_handlers *table = handlers;
+
+	return table->get != NULL;
+}
+
+static void test_options_get__on_request(minirpc_call *call, const void *request,
+	const void *handlers, void *user)
+{
+	const struct test_options_handlers *table = handlers;
+
+	table->get((test_options_get_callee *)call, request, user);
+}
+
+static void test_options_get__callee_on_end(minirpc_call *call,
+	const struct minirpc_status *status, const void *events, void *user)
+{
+	const struct test_options_get_callee_events *table = events;
+
+	if (table->on_end != NULL)
+		table->on_end((test_options_get_callee *)call, status, user);
+}
+
+static const struct minirpc_stream_ops test_options_get__callee_ops = {
+	.on_end = test_options_get__callee_on_end,
+};
+
+int test_options_get_reply(test_options_get_callee *call, const Test__Optional__Inner *response)
+{
+	return minirpc_typed_reply((minirpc_call *)call, (const ProtobufCMessage *)response);
+}
+
+void test_options_get_fail(test_options_get_callee *call, enum minirpc_code code,
+	const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	minirpc_call_vfail((minirpc_call *)call, code, format, args);
+	va_end(args);
+}
+
+int test_options_get_listen(test_options_get_callee *call,
+	const struct test_options_get_callee_events *events, void *user)
+{
+	return minirpc_stream_listen((minirpc_call *)call, &test_options__methods[0],
+		&test_options_get__callee_ops, events, sizeof *events, user);
+}
+
+minirpc_call *test_options_get_call(test_options_get_callee *call)
+{
+	return (minirpc_call *)call;
+}
+
+static const struct minirpc_binding test_options__bindings[] = {
+	{ .method = &test_options__methods[0],
+	  .is_handled = test_options_get__is_handled,
+	  .on_request = test_options_get__on_request },
+};
+
+int test_options_serve(minirpc_server *server, const struct test_options_handlers *handlers,
+	void *user)
+{
+	return minirpc_serve(server, &test_options_service, test_options__bindings, handlers, sizeof *handlers,
+		user);
+}
 

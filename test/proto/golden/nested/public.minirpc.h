@@ -5,6 +5,7 @@
 #include <minirpc/typed.h>
 
 #include "nested/public.pb-c.h"
+#include "optional.minirpc.h"
 #include "plain.minirpc.h"
 
 #ifdef __cplusplus
@@ -13,6 +14,74 @@ extern "C" {
 
 /* The .proto file itself, for reflection. */
 extern const struct minirpc_file minirpc_file_nested__public;
+
+/* ==== test.Options ====
+ */
+
+/* Its methods, as data. */
+extern const struct minirpc_service test_options_service;
+
+/* A call of each method, at the server (callee) and at the client (caller). */
+typedef struct test_options_get_callee test_options_get_callee;
+
+/* ---- test.Options: client ---- */
+
+/* Get(test.Optional) returns (test.Optional.Inner)
+ *
+ * When the call is over, on_done (may be NULL) is called once: how it ended, and the response,
+ * valid until on_done returns; NULL unless the status is OK. Returns 0 or a negative errno;
+ * then on_done is not called. */
+int test_options_get(minirpc_channel *channel, const Test__Optional *request,
+	const struct minirpc_call_options *options,
+	void (*on_done)(const struct minirpc_status *status, const Test__Optional__Inner *response,
+		void *user),
+	void *user);
+
+/* The same, blocking. Returns 0 when the call took place: *ret_status says how it ended (give it
+ * to minirpc_status_clear), and *ret_response is the response, or NULL unless the status is OK.
+ * It is yours: protobuf_c_message_free_unpacked(&(*ret_response)->base, NULL). */
+int test_options_get_wait(minirpc_channel *channel, const Test__Optional *request,
+	const struct minirpc_call_options *options,
+	Test__Optional__Inner **ret_response, struct minirpc_status *ret_status);
+
+/* ---- test.Options: server ---- */
+
+/* The handlers of test.Options. Those that are NULL answer UNIMPLEMENTED.
+ * A handler may answer at once or later; the call lives until it is answered (_reply of a single
+ * response, _finish, _fail), also when the client has left. A request lives as long as its call. */
+struct test_options_handlers {
+	void (*get)(test_options_get_callee *call, const Test__Optional *request, void *user);
+};
+
+/* Adds test.Options to a server; the table of handlers is copied.
+ * Returns 0, -EEXIST (it was added before), -ENOMEM. */
+int test_options_serve(minirpc_server *server, const struct test_options_handlers *handlers,
+	void *user);
+
+/* Get(test.Optional) returns (test.Optional.Inner)
+ *
+ * Answers, and ends the call in any case. Returns 0, or a negative errno: the response could not
+ * be taken, and the client sees RESOURCE_EXHAUSTED instead. */
+int test_options_get_reply(test_options_get_callee *call, const Test__Optional__Inner *response);
+
+/* Ends the call with a status and a formatted text. */
+void test_options_get_fail(test_options_get_callee *call, enum minirpc_code code,
+	const char *format, ...) MINIRPC_PRINTF(3, 4);
+
+/* What else can happen to a call; every pointer may be NULL. */
+struct test_options_get_callee_events {
+	/* The client has left before the call was answered. Nothing arrives any more; the call still
+	 * has to be ended, now or later. */
+	void (*on_end)(test_options_get_callee *call, const struct minirpc_status *status,
+		void *user);
+};
+
+/* Listens to these events, from inside the handler; the table is copied. Returns 0 or -ENOMEM. */
+int test_options_get_listen(test_options_get_callee *call,
+	const struct test_options_get_callee_events *events, void *user);
+
+/* The call as minirpc/call.h sees it: metadata, peer, deadline, and .parent of other calls. */
+minirpc_call *test_options_get_call(test_options_get_callee *call);
 
 #ifdef __cplusplus
 }
