@@ -17,7 +17,7 @@
 
 #include <errno.h>
 
-/* As much as one flush asks of the machine; more waits there. */
+/* About as much as the machine is asked for at once. */
 #define OUT_SIZE 65536u
 
 struct minirpc_conn {
@@ -57,15 +57,15 @@ static void look_at_deadline(minirpc_conn *conn)
 	mrpc_timer_set(&conn->timer, conn->machine->ops->deadline(conn->machine));
 }
 
-/* Moves what the machine has into our buffer. A failure has ended the machine; that shows in
- * is_finished. */
-static void pull(minirpc_conn *conn)
+/* Asks the machine once everything from before has left; until then what is new waits there, where
+ * it counts against the machine's own limits. A failure has ended the machine; that shows in
+ * is_finished. True: there are bytes that were not there before. */
+static bool pull(minirpc_conn *conn)
 {
-	size_t waiting = mrpc_buf_len(&conn->out);
-
-	if (waiting < OUT_SIZE)
-		(void)conn->machine->ops->pending(conn->machine, &conn->out, OUT_SIZE - waiting,
-						  conn->loop->now);
+	if (mrpc_buf_len(&conn->out) > 0)
+		return false;
+	(void)conn->machine->ops->pending(conn->machine, &conn->out, OUT_SIZE, conn->loop->now);
+	return mrpc_buf_len(&conn->out) > 0;
 }
 
 static void tell_finished(minirpc_conn *conn)
@@ -78,11 +78,12 @@ static void tell_finished(minirpc_conn *conn)
 static void flush(struct mrpc_task *task)
 {
 	minirpc_conn *conn = mrpc_container(task, minirpc_conn, task);
+	bool more;
 
 	conn->refs++;
-	pull(conn);
+	more = pull(conn);
 	look_at_deadline(conn);
-	if (mrpc_buf_len(&conn->out) > 0 && conn->on_pending != NULL)
+	if (more && conn->on_pending != NULL)
 		conn->on_pending(conn, conn->host_user);
 	if (conn->machine != NULL && !conn->told_finished &&
 	    conn->machine->ops->is_finished(conn->machine))
@@ -174,7 +175,7 @@ bool minirpc_conn_wants_receive(const minirpc_conn *conn)
 
 size_t minirpc_conn_pending(minirpc_conn *conn, const void **ret_data)
 {
-	if (conn->machine != NULL && mrpc_buf_len(&conn->out) == 0) {
+	if (conn->machine != NULL) {
 		mrpc_loop_refresh(conn->loop);
 		pull(conn);
 	}
@@ -194,7 +195,9 @@ void minirpc_conn_sent(minirpc_conn *conn, size_t len)
 	mrpc_loop_refresh(conn->loop);
 	conn->machine->ops->sent(conn->machine, len, conn->loop->now);
 	/* There may be more behind it, and the deadline of the write moves. */
-	mrpc_turn_wake(&conn->loop->turn, &conn->task);
+	look_at_deadline(conn);
+	if (mrpc_buf_len(&conn->out) == 0)
+		mrpc_turn_wake(&conn->loop->turn, &conn->task);
 }
 
 void minirpc_conn_close(minirpc_conn *conn)
