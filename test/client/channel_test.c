@@ -108,18 +108,18 @@ START_TEST(a_bad_channel_is_refused)
 
 	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, NULL, NULL), -EINVAL);
 	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, "ipv4:nonsense", NULL), -EINVAL);
-	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, "attached:a",
-					     &(struct minirpc_channel_options){
-						     .authority = "two words" }),
-			 -EINVAL);
-	ck_assert_int_eq(minirpc_channel_new(
-				 &channel, pair.loop, "attached:a",
-				 &(struct minirpc_channel_options){ .user_agent = "a\nb" }),
-			 -EINVAL);
-	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, "attached:a",
-					     &(struct minirpc_channel_options){
-						     .connect_timeout = -1 }),
-			 -EINVAL);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "attached:a",
+				    &(struct minirpc_channel_options){ .authority = "two words" }),
+		-EINVAL);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "attached:a",
+				    &(struct minirpc_channel_options){ .user_agent = "a\nb" }),
+		-EINVAL);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "attached:a",
+				    &(struct minirpc_channel_options){ .connect_timeout = -1 }),
+		-EINVAL);
 }
 END_TEST
 
@@ -129,11 +129,11 @@ START_TEST(authority_and_user_agent_are_what_the_options_say)
 	minirpc_channel *channel;
 	minirpc_conn *conn;
 
-	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, "attached:a",
-					     &(struct minirpc_channel_options){
-						     .authority = "example.org:1",
-						     .user_agent = "probe/1" }),
-			 0);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "attached:a",
+				    &(struct minirpc_channel_options){ .authority = "example.org:1",
+								       .user_agent = "probe/1" }),
+		0);
 	ck_assert_int_eq(minirpc_channel_attach(pair.channel, NULL, &conn), 0);
 	minirpc_channel_free(pair.channel);
 	pair.channel = channel;
@@ -525,7 +525,8 @@ static void open_parent(struct probe *probe, minirpc_time timeout)
 	ck_assert_int_eq(minirpc_server_add(pair.server, &outer, &outer_events, pair.channel, NULL),
 			 0);
 	pair_connect(&pair);
-	probe_call(probe, pair.channel, &outer, &(struct minirpc_call_options){ .timeout = timeout });
+	probe_call(probe, pair.channel, &outer,
+		   &(struct minirpc_call_options){ .timeout = timeout });
 	pair_settle(&pair);
 	ck_assert_uint_eq(seen.calls, 1); /* the child's */
 }
@@ -569,11 +570,10 @@ START_TEST(a_parent_must_be_a_servers_call_on_the_same_loop)
 	pair_connect(&pair);
 	probe_call(&probe, pair.channel, &hang, NULL);
 	pair_settle(&pair);
-	ck_assert_int_eq(
-		minirpc_call_open(&call, pair.channel, &echo,
-				  &(struct minirpc_call_options){ .parent = probe.call }, NULL,
-				  NULL),
-		-EINVAL);
+	ck_assert_int_eq(minirpc_call_open(&call, pair.channel, &echo,
+					   &(struct minirpc_call_options){ .parent = probe.call },
+					   NULL, NULL),
+			 -EINVAL);
 	ck_assert_int_eq(minirpc_loop_new(&loop, &(struct minirpc_loop_options){ .manual = true }),
 			 0);
 	ck_assert_int_eq(minirpc_channel_new(&channel, loop, "attached:other", NULL), 0);
@@ -677,8 +677,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_call_above_goaways_last_id_starts_over);
 	tcase_add_test(t, a_call_that_is_refused_twice_fails);
 	tcase_add_test(t, a_stream_refused_for_the_limit_starts_over_on_the_same_connection);
-	tcase_add_test(t,
-		       after_goaway_running_calls_go_on_and_new_ones_wait_for_a_new_connection);
+	tcase_add_test(t, after_goaway_running_calls_go_on_and_new_ones_wait_for_a_new_connection);
 	tcase_add_test(t, a_watcher_is_told_once_in_a_turn);
 	tcase_add_test(t, a_watcher_may_free_the_channel);
 	tcase_add_test(t, a_parents_deadline_cuts_the_childs_and_goes_onto_the_wire);

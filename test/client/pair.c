@@ -74,9 +74,9 @@ static void answer_sum(minirpc_call *call, void *user)
 	ck_assert_int_eq(minirpc_call_end(call, NULL), 0);
 }
 
-static const struct minirpc_call_events sum_events = {
-	.on_message = add_up, .on_half_close = answer_sum, .on_end = peer_left
-};
+static const struct minirpc_call_events sum_events = { .on_message = add_up,
+						       .on_half_close = answer_sum,
+						       .on_end = peer_left };
 
 static void begin_sum(minirpc_call *call, const struct minirpc_metadata *metadata, void *user)
 {
@@ -147,9 +147,8 @@ void pair_open(struct pair *pair, const struct minirpc_server_options *server,
 	*pair = (struct pair){ 0 };
 	pair->client = (struct end){ .pair = pair, .other = &pair->server_end };
 	pair->server_end = (struct end){ .pair = pair, .other = &pair->client };
-	ck_assert_int_eq(minirpc_loop_new(&pair->loop,
-					  &(struct minirpc_loop_options){ .manual = true }),
-			 0);
+	ck_assert_int_eq(
+		minirpc_loop_new(&pair->loop, &(struct minirpc_loop_options){ .manual = true }), 0);
 	ck_assert_int_eq(minirpc_server_new(&pair->server, pair->loop, server), 0);
 	pair_serve(pair->server);
 	ck_assert_int_eq(minirpc_channel_new(&pair->channel, pair->loop, "attached:test", channel),
@@ -165,22 +164,22 @@ void pair_close(struct pair *pair)
 
 void pair_connect(struct pair *pair)
 {
-	ck_assert_int_eq(minirpc_server_attach(
-				 pair->server,
-				 &(struct minirpc_attach_options){ .peer = "pipe:client",
-								   .on_pending = move,
-								   .on_finished = finished,
-								   .user = &pair->server_end },
-				 &pair->server_end.conn),
-			 0);
-	ck_assert_int_eq(minirpc_channel_attach(
-				 pair->channel,
-				 &(struct minirpc_attach_options){ .peer = "pipe:server",
-								   .on_pending = move,
-								   .on_finished = finished,
-								   .user = &pair->client },
-				 &pair->client.conn),
-			 0);
+	ck_assert_int_eq(
+		minirpc_server_attach(pair->server,
+				      &(struct minirpc_attach_options){ .peer = "pipe:client",
+									.on_pending = move,
+									.on_finished = finished,
+									.user = &pair->server_end },
+				      &pair->server_end.conn),
+		0);
+	ck_assert_int_eq(
+		minirpc_channel_attach(pair->channel,
+				       &(struct minirpc_attach_options){ .peer = "pipe:server",
+									 .on_pending = move,
+									 .on_finished = finished,
+									 .user = &pair->client },
+				       &pair->client.conn),
+		0);
 }
 
 void pair_cut(struct pair *pair)
@@ -250,9 +249,8 @@ const struct minirpc_call_events probe_events = { .on_headers = on_headers,
 void probe_call(struct probe *probe, minirpc_channel *channel, const struct minirpc_method *method,
 		const struct minirpc_call_options *options)
 {
-	ck_assert_int_eq(minirpc_call_open(&probe->call, channel, method, options, &probe_events,
-					   probe),
-			 0);
+	ck_assert_int_eq(
+		minirpc_call_open(&probe->call, channel, method, options, &probe_events, probe), 0);
 	if (method->flags & MINIRPC_CLIENT_STREAMING)
 		return;
 	ck_assert_int_eq(minirpc_call_send(probe->call, "hello", 5), 0);

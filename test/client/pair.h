@@ -29,9 +29,9 @@ void pair_close(struct pair *pair); /* whatever is left of it */
 /* A pipe between them, or another one when the last is gone. */
 void pair_connect(struct pair *pair);
 
-void pair_cut(struct pair *pair);                /* both ends see the transport closed */
-void pair_release(struct pair *pair);            /* lets held bytes go, both ways */
-void pair_settle(struct pair *pair);             /* until nothing is due */
+void pair_cut(struct pair *pair);     /* both ends see the transport closed */
+void pair_release(struct pair *pair); /* lets held bytes go, both ways */
+void pair_settle(struct pair *pair);  /* until nothing is due */
 void pair_advance(struct pair *pair, minirpc_time span);
 
 /* Gives a server the methods of the pair's. */
