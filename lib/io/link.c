@@ -262,7 +262,7 @@ static void on_end_of_stream(struct mrpc_link *link)
 
 static void give(struct mrpc_link *link, const uint8_t *data, size_t len)
 {
-	if (len == 0 || is_ended(link))
+	if (is_ended(link))
 		return;
 	if (link->machine->ops->receive(link->machine, data, len, link->loop->now) < 0) {
 		link->deaf = true;
@@ -300,7 +300,7 @@ static void take_tls(struct mrpc_link *link, const uint8_t *data, size_t len)
 		}
 		was_handshaking = false;
 	}
-	if (!was_handshaking)
+	if (!was_handshaking && mrpc_buf_len(plain) > 0)
 		give(link, mrpc_buf_bytes(plain), mrpc_buf_len(plain));
 	mrpc_buf_empty(plain);
 
@@ -525,12 +525,6 @@ static void flush(struct mrpc_task *task)
 
 /* ---- making and freeing ---- */
 
-static void free_tls(struct mrpc_tls_session *tls)
-{
-	if (tls != NULL)
-		mrpc_tls_session_free(tls);
-}
-
 int mrpc_link_new(struct mrpc_link **ret_link, minirpc_loop *loop, int fd,
 		  const struct mrpc_link_options *options)
 {
@@ -567,7 +561,7 @@ err_timer:
 err_link:
 	mrpc_free(link);
 err_fd:
-	free_tls(options->tls);
+	mrpc_tls_session_free(options->tls);
 	close(fd);
 	return r;
 }
@@ -585,7 +579,7 @@ void mrpc_link_free(struct mrpc_link *link)
 	mrpc_loop_unwatch(&link->watch);
 	close(link->fd);
 	drop_unsent(link);
-	free_tls(link->tls);
+	mrpc_tls_session_free(link->tls);
 	mrpc_free(link);
 }
 

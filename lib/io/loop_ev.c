@@ -165,17 +165,14 @@ static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 	mrpc_loop_woke(data->loop);
 }
 
+/* From a fresh clock: loop->now may be older than libev's now, and then the timer would be late. */
 static void wake_at(minirpc_loop *loop, minirpc_time at)
 {
 	struct ev_data *data = loop->backend_data;
 	bool holds = at != MINIRPC_NEVER;
+	minirpc_time after = holds && at != MRPC_LOOP_AT_ONCE ? at - mrpc_clock() : 0;
 
-	if (!holds)
-		data->timer.repeat = FAR_AWAY;
-	else if (at <= loop->now)
-		data->timer.repeat = 1e-9;
-	else
-		data->timer.repeat = (double)(at - loop->now) * 1e-9;
+	data->timer.repeat = !holds ? FAR_AWAY : after > 0 ? (double)after * 1e-9 : 1e-9;
 	ev_timer_again(data->ev, &data->timer);
 
 	if (holds && !data->timer_holds)

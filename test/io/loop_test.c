@@ -528,6 +528,33 @@ START_TEST(our_timers_and_descriptors_keep_the_hosts_loop_running)
 }
 END_TEST
 
+static void host_is_busy(struct ev_loop *ev, ev_idle *idle, int events)
+{
+	(void)events;
+	story.count++;
+	if (story.done)
+		ev_idle_stop(ev, idle);
+}
+
+START_TEST(our_timer_is_not_put_off_by_a_host_that_is_always_busy)
+{
+	struct ev_loop *ev = ev_loop_new(EVFLAG_NOENV);
+	minirpc_loop *loop = loop_new(&(struct minirpc_loop_options){ .ev = ev });
+	minirpc_time start = minirpc_loop_now(loop);
+	ev_idle idle;
+
+	ev_idle_init(&idle, host_is_busy);
+	ev_idle_start(ev, &idle);
+	ck_assert_int_eq(minirpc_timer_start(NULL, loop, MINIRPC_MS(5), finish_story, NULL), 0);
+	ev_run(ev, 0);
+	ck_assert(story.done);
+	ck_assert_int_gt(story.count, 1);
+	ck_assert_int_ge(minirpc_loop_now(loop) - start, MINIRPC_MS(5));
+	minirpc_loop_free(loop);
+	ev_loop_destroy(ev);
+}
+END_TEST
+
 static void host_waits(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	(void)ev;
@@ -727,6 +754,7 @@ Suite *suite(void)
 	tcase_add_test(t, one_advance_does_everything_that_is_due);
 	tcase_add_test(t, work_queued_in_the_hosts_callback_gets_a_turn_before_libev_sleeps);
 	tcase_add_test(t, our_timers_and_descriptors_keep_the_hosts_loop_running);
+	tcase_add_test(t, our_timer_is_not_put_off_by_a_host_that_is_always_busy);
 	tcase_add_test(t, waiting_inside_the_hosts_own_callback_is_refused);
 	tcase_add_test(t, libev_allocates_only_where_we_looked_for_memory_first);
 	tcase_add_test(t, a_watch_without_memory_says_enomem_and_the_loop_goes_on);
