@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: MIT */
+/* Conn: one HTTP/2 connection as a byte machine, its life and the machine's verbs.
+ *
+ *	bytes --> receive --> guard --> nghttp2 --> callbacks (conn_in.c) --> in lanes
+ *	                                   |            |
+ *	                                   |        what is due --> settle
+ *	                                   v
+ *	bytes <-- pending <-- nghttp2 <-- callbacks (conn_out.c) <-- out lanes
+ *
+ * States go one way: OPENING, READY, DRAINING, CLOSED. A CLOSED conn has no calls any more; it may
+ * have a GOAWAY left to send. When nghttp2 itself can no longer be trusted, for lack of memory, the
+ * conn is `dead`: nothing is sent either. */
+#include "h2/inside.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WINDOW_MAX 0x7fffffffu
+#define CONN_WINDOW_MIN 65535u
+#define STREAM_WINDOW_MIN 1024u
+#define LAST_STREAM_ID 0x60000000 /* three quarters of the id space [G-4] */
+
+/* ---- Limits ---- */
+
+static void complete(uint32_t *limit, uint32_t value)
+{
+	if (*limit == 0)
+		*limit = value;
+}
+
+static void complete_time(minirpc_time *limit, minirpc_time value)
+{
+	if (*limit == 0)
+		*limit = value;
+}
+
+int mrpc_limits_complete(struct minirpc_conn_limits *limits)
+{
+	complete(&limits->max_streams, 100);
+	complete(&limits->stream_window, 1u << 20);
+	complete(&limits->conn_window, 16u << 20);
+	complete(&limits->max_header_bytes, 16u << 10);
+	complete(&limits->max_header_fields, 128);
+	complete(&limits->max_continuations, 8);
+	complete(&limits->max_header_wire, 64u << 10);
+	complete(&limits->resets_burst, 200);
+	complete(&limits->resets_per_second, 33);
+	complete(&limits->errors_burst, 200);
+	complete(&limits->errors_per_second, 20);
+	complete(&limits->empty_data, 100);
+	complete(&limits->control_burst, 1000);
+	complete(&limits->control_queue, 100);
+	complete(&limits->unsent_bytes, 256u << 10);
+	complete_time(&limits->handshake_time, MINIRPC_S(10));
+	complete_time(&limits->header_time, MINIRPC_S(10));
+	complete_time(&limits->write_stall_time, MINIRPC_S(30));
+	if (limits->stream_window > WINDOW_MAX || limits->stream_window < STREAM_WINDOW_MIN ||
+	    limits->conn_window > WINDOW_MAX || limits->conn_window < CONN_WINDOW_MIN ||
+	    limits->max_streams > WINDOW_MAX || limits->handshake_time < 0 ||
+	    limits->header_time < 0 || limits->write_stall_time < 0)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- State ---- */
+
+void mrpc_conn_touch(struct mrpc_conn *conn)
+{
+	if (conn->machine.flush != NULL)
+		mrpc_turn_wake(conn->place.turn, conn->machine.flush);
+}
+
+void mrpc_conn_set_state(struct mrpc_conn *conn, enum mrpc_conn_state state, const char *reason)
+{
+	if (state <= conn->state)
+		return;
+	conn->state = state;
+	if (reason != NULL && conn->reason[0] == '\0')
+		snprintf(conn->reason, sizeof conn->reason, "%s", reason);
+	if (conn->owner != NULL)
+		mrpc_turn_wake(conn->place.turn, conn->owner);
+	mrpc_conn_touch(conn);
+}
+
+/* Every call hears how it ended. Those that wait for room never left us. */
+static void end_calls(struct mrpc_conn *conn, enum minirpc_code code, const char *text)
+{
+	const struct minirpc_status status = { .code = code, .message = text };
+	struct mrpc_list *node = conn->streams.next, *next;
+
+	for (; node != &conn->streams; node = next) {
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
+
+		next = node->next;
+		mrpc_stream_end_call(stream, &status, stream->id == 0);
+		if (stream->id == 0)
+			mrpc_stream_free(stream);
+	}
+}
+
+static void close_conn(struct mrpc_conn *conn, enum minirpc_code code, const char *reason)
+{
+	for (int i = 0; i < MRPC_ALARMS; i++)
+		if (i != MRPC_ALARM_STALL)
+			conn->alarms[i] = MINIRPC_NEVER;
+	if (conn->dead)
+		conn->alarms[MRPC_ALARM_STALL] = MINIRPC_NEVER;
+	mrpc_conn_set_state(conn, MRPC_CONN_CLOSED, reason);
+	end_calls(conn, code, conn->reason[0] == '\0' ? "the connection was closed" : conn->reason);
+}
+
+static enum minirpc_code lost(const struct mrpc_conn *conn)
+{
+	return conn->role == MRPC_CLIENT ? MINIRPC_UNAVAILABLE : MINIRPC_CANCELLED; /* S-6 */
+}
+
+void mrpc_conn_terminate(struct mrpc_conn *conn, uint32_t error_code, enum minirpc_code code,
+			 const char *reason)
+{
+	if (conn->state == MRPC_CONN_CLOSED)
+		return;
+	if (nghttp2_session_terminate_session(conn->session, error_code) != 0)
+		conn->dead = true;
+	close_conn(conn, code, reason);
+}
+
+int mrpc_conn_fatal(struct mrpc_conn *conn, int error)
+{
+	bool no_memory = error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_CALLBACK_FAILURE;
+
+	if (conn->state == MRPC_CONN_CLOSED && conn->dead)
+		return -EPIPE;
+	if (error == NGHTTP2_ERR_FLOODED) {
+		mrpc_conn_breach(conn, MRPC_BREACH_CONTROL);
+		return -EPROTO;
+	}
+	if (!no_memory) {
+		mrpc_conn_terminate(conn, NGHTTP2_PROTOCOL_ERROR, lost(conn),
+				    nghttp2_strerror(error));
+		return -EPROTO;
+	}
+	/* limits.md 1: nghttp2 leaves a half-queued item behind; not another word with it. */
+	conn->dead = true;
+	close_conn(conn, conn->role == MRPC_CLIENT ? MINIRPC_RESOURCE_EXHAUSTED : MINIRPC_CANCELLED,
+		   "out of memory");
+	return -ENOMEM;
+}
+
+static void count_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
+{
+	switch (breach) {
+	case MRPC_BREACH_RESETS:
+		MRPC_COUNT(conn, closed_resets, 1);
+		break;
+	case MRPC_BREACH_ERRORS:
+		MRPC_COUNT(conn, closed_errors, 1);
+		break;
+	case MRPC_BREACH_CONTINUATIONS:
+	case MRPC_BREACH_HEADER_WIRE:
+	case MRPC_BREACH_HEADER_LIST:
+	case MRPC_BREACH_HEADER_TIME:
+		MRPC_COUNT(conn, closed_headers, 1);
+		break;
+	default:
+		MRPC_COUNT(conn, closed_floods, 1);
+		break;
+	}
+}
+
+void mrpc_conn_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
+{
+	const char *text = mrpc_breach_text(breach);
+
+	if (conn->state == MRPC_CONN_CLOSED)
+		return;
+	count_breach(conn, breach);
+	mrpc_log(conn->place.log, MINIRPC_LOG_WARNING, "connection of %s ended: %s",
+		 conn->peer == NULL ? "?" : conn->peer, text);
+	mrpc_conn_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, lost(conn), text);
+}
+
+/* ---- What callbacks found due ---- */
+
+/* Calls that wait for room, on a connection that will never have any [G-1]. */
+static void give_back_waiting(struct mrpc_conn *conn)
+{
+	static const struct minirpc_status status = {
+		.code = MINIRPC_UNAVAILABLE,
+		.message = "the server is going away",
+	};
+	struct mrpc_list *node;
+
+	while ((node = mrpc_list_pop(&conn->waiting)) != NULL) {
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, wait_node);
+
+		mrpc_stream_end_call(stream, &status, true);
+		mrpc_stream_free(stream);
+	}
+}
+
+static void settle_conn(struct mrpc_conn *conn)
+{
+	if (conn->settings_received) {
+		conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
+		mrpc_conn_set_state(conn, MRPC_CONN_READY, NULL);
+	}
+	if (conn->goaway_due) {
+		conn->goaway_due = false;
+		mrpc_conn_set_state(conn, MRPC_CONN_DRAINING, NULL);
+		if (conn->role == MRPC_CLIENT)
+			give_back_waiting(conn);
+	}
+	mrpc_ping_settle(conn);
+	if (!conn->dead && !mrpc_list_is_empty(&conn->waiting))
+		mrpc_conn_start_waiting(conn);
+}
+
+void mrpc_conn_settle(struct mrpc_conn *conn)
+{
+	struct mrpc_list *node;
+
+	if (conn->settling) /* from within: the loop below sees to it */
+		return;
+	conn->settling = true;
+	while (!conn->dead) {
+		node = mrpc_list_pop(&conn->due);
+		if (node == NULL)
+			break;
+		mrpc_stream_settle(mrpc_container(node, struct mrpc_stream, due_node));
+	}
+	if (!conn->dead && conn->state != MRPC_CONN_CLOSED)
+		settle_conn(conn);
+	conn->settling = false;
+	if (conn->breach != MRPC_BREACH_NONE)
+		mrpc_conn_breach(conn, conn->breach);
+}
+
+/* After GOAWAY either way, when no stream is left, nghttp2 wants no more; also after it gave up by
+ * itself, with calls still open. */
+static void check_over(struct mrpc_conn *conn)
+{
+	if (conn->state == MRPC_CONN_CLOSED || conn->dead)
+		return;
+	if (nghttp2_session_want_read(conn->session) || nghttp2_session_want_write(conn->session))
+		return;
+	close_conn(conn, lost(conn), NULL);
+}
+
+/* ---- The machine ---- */
+
+static struct mrpc_conn *conn_of(struct mrpc_machine *machine)
+{
+	return mrpc_container(machine, struct mrpc_conn, machine);
+}
+
+static void watch_header_time(struct mrpc_conn *conn)
+{
+	minirpc_time *at = &conn->alarms[MRPC_ALARM_HEADERS];
+
+	if (!conn->guard.in_block)
+		*at = MINIRPC_NEVER;
+	else if (*at == MINIRPC_NEVER)
+		*at = mrpc_time_add(conn->now, conn->limits.header_time);
+}
+
+static int feed(struct mrpc_conn *conn, const uint8_t *data, size_t len)
+{
+	ssize_t n = nghttp2_session_mem_recv(conn->session, data, len);
+
+	if (n < 0 && conn->breach == MRPC_BREACH_NONE)
+		return mrpc_conn_fatal(conn, (int)n);
+	if (n >= 0 && conn->arrived > 0) {
+		n = nghttp2_session_consume_connection(conn->session, conn->arrived);
+		conn->arrived = 0;
+		if (n != 0)
+			return mrpc_conn_fatal(conn, (int)n);
+	}
+	return 0;
+}
+
+static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len, minirpc_time now)
+{
+	struct mrpc_conn *conn = conn_of(machine);
+	enum mrpc_breach breach;
+	int r = 0;
+
+	conn->now = now;
+	if (conn->state == MRPC_CONN_CLOSED)
+		return -EPIPE;
+	MRPC_COUNT(conn, bytes_received, len);
+	len = mrpc_guard_scan(&conn->guard, data, len, now, &breach);
+	if (len > 0)
+		r = feed(conn, data, len);
+	if (breach == MRPC_BREACH_NONE)
+		breach = mrpc_guard_judge(&conn->guard);
+	if (conn->breach == MRPC_BREACH_NONE)
+		conn->breach = breach;
+	watch_header_time(conn);
+	mrpc_conn_settle(conn);
+	mrpc_conn_touch(conn);
+	if (r == 0 && conn->state == MRPC_CONN_CLOSED)
+		r = -EPROTO;
+	return r;
+}
+
+/* Takes what nghttp2 has, about limit bytes. DATA goes to out by itself (conn_out.c). Trailers and
+ * resets that become due are submitted in between, so that they leave with the same write. */
+static int fetch(struct mrpc_conn *conn)
+{
+	for (;;) {
+		size_t before = mrpc_buf_len(conn->out);
+		const uint8_t *bytes;
+		ssize_t n;
+
+		if (before >= conn->out_limit)
+			return 0;
+		n = nghttp2_session_mem_send(conn->session, &bytes);
+		if (n < 0)
+			return mrpc_conn_fatal(conn, (int)n);
+		if (n > 0 && mrpc_buf_append(conn->out, bytes, (size_t)n) < 0)
+			return mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);
+		if (!mrpc_list_is_empty(&conn->due)) {
+			mrpc_conn_settle(conn);
+			if (conn->dead)
+				return 0;
+		} else if (n == 0 && mrpc_buf_len(conn->out) == before) {
+			return 0;
+		}
+	}
+}
+
+static int pending(struct mrpc_machine *machine, struct mrpc_buf *out, size_t limit,
+		   minirpc_time now)
+{
+	struct mrpc_conn *conn = conn_of(machine);
+	size_t before = mrpc_buf_len(out), made;
+	int r;
+
+	conn->now = now;
+	if (conn->dead)
+		return 0;
+	conn->out = out;
+	conn->out_limit = before + limit;
+	r = fetch(conn);
+	conn->out = NULL;
+	made = mrpc_buf_len(out) - before;
+	if (made > 0) {
+		MRPC_COUNT(conn, bytes_sent, made);
+		if (conn->unsent == 0)
+			conn->alarms[MRPC_ALARM_STALL] =
+				mrpc_time_add(now, conn->limits.write_stall_time);
+		conn->unsent += made;
+	}
+	if (!conn->dead)
+		mrpc_conn_settle(conn);
+	check_over(conn);
+	return r == -ENOMEM ? r : 0;
+}
+
+static void sent(struct mrpc_machine *machine, size_t len, minirpc_time now)
+{
+	struct mrpc_conn *conn = conn_of(machine);
+
+	conn->now = now;
+	conn->unsent -= len < conn->unsent ? len : conn->unsent;
+	if (conn->unsent == 0)
+		conn->alarms[MRPC_ALARM_STALL] = MINIRPC_NEVER;
+	else if (len > 0)
+		conn->alarms[MRPC_ALARM_STALL] = mrpc_time_add(now, conn->limits.write_stall_time);
+}
+
+static minirpc_time deadline(const struct mrpc_machine *machine)
+{
+	const struct mrpc_conn *conn = mrpc_container((struct mrpc_machine *)(uintptr_t)machine,
+						      struct mrpc_conn, machine);
+	minirpc_time first = mrpc_timers_next(&conn->timers);
+
+	for (int i = 0; i < MRPC_ALARMS; i++)
+		if (conn->alarms[i] < first)
+			first = conn->alarms[i];
+	return first;
+}
+
+static void ring(struct mrpc_conn *conn, enum mrpc_alarm alarm)
+{
+	conn->alarms[alarm] = MINIRPC_NEVER;
+	switch (alarm) {
+	case MRPC_ALARM_HANDSHAKE:
+		MRPC_COUNT(conn, closed_handshake, 1);
+		mrpc_conn_terminate(conn, NGHTTP2_SETTINGS_TIMEOUT, lost(conn),
+				    "the handshake took too long");
+		break;
+	case MRPC_ALARM_HEADERS:
+		mrpc_conn_breach(conn, MRPC_BREACH_HEADER_TIME);
+		break;
+	case MRPC_ALARM_STALL: /* nobody would read a GOAWAY */
+		MRPC_COUNT(conn, closed_stalled, 1);
+		conn->dead = true;
+		conn->unsent = 0;
+		close_conn(conn, lost(conn), "the peer does not read");
+		break;
+	case MRPC_ALARM_PING:
+		mrpc_ping_timed_out(conn);
+		break;
+	default:
+		break;
+	}
+}
+
+static void tick(struct mrpc_machine *machine, minirpc_time now)
+{
+	struct mrpc_conn *conn = conn_of(machine);
+
+	conn->now = now;
+	for (int i = 0; i < MRPC_ALARMS; i++)
+		if (conn->alarms[i] <= now)
+			ring(conn, i);
+	mrpc_timers_run(&conn->timers, now);
+	mrpc_conn_touch(conn);
+}
+
+static bool wants_receive(const struct mrpc_machine *machine)
+{
+	const struct mrpc_conn *conn = mrpc_container((struct mrpc_machine *)(uintptr_t)machine,
+						      struct mrpc_conn, machine);
+
+	if (conn->dead || conn->state == MRPC_CONN_CLOSED)
+		return false;
+	return conn->unsent < conn->limits.unsent_bytes &&
+	       nghttp2_session_get_outbound_queue_size(conn->session) < conn->limits.control_queue;
+}
+
+static bool is_finished(const struct mrpc_machine *machine)
+{
+	const struct mrpc_conn *conn = mrpc_container((struct mrpc_machine *)(uintptr_t)machine,
+						      struct mrpc_conn, machine);
+
+	return conn->state == MRPC_CONN_CLOSED &&
+	       (conn->dead || !nghttp2_session_want_write(conn->session));
+}
+
+static void broke(struct mrpc_machine *machine, int error, const char *reason, minirpc_time now)
+{
+	struct mrpc_conn *conn = conn_of(machine);
+
+	(void)error;
+	conn->now = now;
+	conn->dead = true;
+	conn->unsent = 0;
+	if (conn->state == MRPC_CONN_CLOSED)
+		return;
+	close_conn(conn, lost(conn),
+		   reason == NULL || reason[0] == '\0' ? "the peer closed the connection" : reason);
+}
+
+static const struct mrpc_machine_ops machine_ops = {
+	.receive = receive,
+	.pending = pending,
+	.sent = sent,
+	.deadline = deadline,
+	.tick = tick,
+	.wants_receive = wants_receive,
+	.is_finished = is_finished,
+	.broke = broke,
+};
+
+/* ---- Life ---- */
+
+static void free_conn(struct mrpc_conn *conn)
+{
+	mrpc_buf_clear(&conn->scratch);
+	mrpc_timers_clear(&conn->timers);
+	mrpc_free(conn->user_agent);
+	mrpc_free(conn->peer);
+	mrpc_free(conn);
+}
+
+int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
+		  const struct mrpc_conn_options *options, minirpc_time now)
+{
+	struct mrpc_conn *conn = mrpc_zalloc(sizeof *conn);
+	int r;
+
+	if (conn == NULL)
+		return -ENOMEM;
+	conn->machine.ops = &machine_ops;
+	conn->role = role;
+	conn->place = options->place;
+	conn->limits = options->limits;
+	conn->call_config = options->call;
+	conn->call_config.place = options->place;
+	conn->call_config.timers = &conn->timers;
+	conn->accept = options->accept;
+	conn->accept_user = options->accept_user;
+	conn->owner = options->owner;
+	conn->also = options->counts;
+	conn->scheme = options->scheme == NULL ? "http" : options->scheme;
+	conn->now = now;
+	mrpc_timers_init(&conn->timers);
+	mrpc_list_init(&conn->streams);
+	mrpc_list_init(&conn->lingering);
+	mrpc_list_init(&conn->waiting);
+	mrpc_list_init(&conn->due);
+	for (int i = 0; i < MRPC_ALARMS; i++)
+		conn->alarms[i] = MINIRPC_NEVER;
+
+	r = mrpc_limits_complete(&conn->limits);
+	if (r < 0)
+		goto err;
+	mrpc_guard_init(&conn->guard, &conn->limits, role == MRPC_SERVER, now);
+	conn->alarms[MRPC_ALARM_HANDSHAKE] = mrpc_time_add(now, conn->limits.handshake_time);
+	if (options->user_agent != NULL) {
+		conn->user_agent_len = strlen(options->user_agent);
+		conn->user_agent = mrpc_strndup(options->user_agent, conn->user_agent_len);
+		r = conn->user_agent == NULL ? -ENOMEM : 0;
+		if (r < 0)
+			goto err;
+	}
+	r = mrpc_session_new(conn);
+	if (r < 0)
+		goto err;
+	*ret_conn = conn;
+	return 0;
+
+err:
+	free_conn(conn);
+	return r;
+}
+
+static void free_streams(struct mrpc_list *list)
+{
+	struct mrpc_list *node = list->next, *next;
+
+	for (; node != list; node = next) {
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
+
+		next = node->next;
+		/* A handler may hold its call longer than we live, but our timers die with us. */
+		if (stream->conn->role == MRPC_SERVER && stream->pin != NULL)
+			mrpc_timer_unbind(&stream->pin->deadline_timer);
+		mrpc_stream_free(stream);
+	}
+}
+
+void mrpc_conn_free(struct mrpc_conn *conn)
+{
+	if (conn == NULL)
+		return;
+	conn->dead = true;
+	if (conn->state != MRPC_CONN_CLOSED)
+		close_conn(conn, lost(conn), "the connection was closed");
+	conn->machine.flush = NULL;
+	nghttp2_session_del(conn->session);
+	free_streams(&conn->streams);
+	free_streams(&conn->lingering);
+	free_conn(conn);
+}
+
+/* ---- The owner ---- */
+
+struct mrpc_machine *mrpc_conn_machine(struct mrpc_conn *conn)
+{
+	return &conn->machine;
+}
+
+int mrpc_conn_set_peer(struct mrpc_conn *conn, const char *peer)
+{
+	char *copy = mrpc_strdup(peer);
+	struct mrpc_list *node;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	for (node = conn->streams.next; node != &conn->streams; node = node->next) {
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
+
+		if (stream->call != NULL)
+			stream->call->peer = copy;
+	}
+	mrpc_free(conn->peer);
+	conn->peer = copy;
+	return 0;
+}
+
+void mrpc_conn_set_certificate(struct mrpc_conn *conn, const void *der, size_t len)
+{
+	conn->certificate = der;
+	conn->certificate_len = len;
+}
+
+enum mrpc_conn_state mrpc_conn_state(const struct mrpc_conn *conn)
+{
+	return conn->state;
+}
+
+const char *mrpc_conn_reason(const struct mrpc_conn *conn)
+{
+	return conn->reason;
+}
+
+size_t mrpc_conn_open_calls(const struct mrpc_conn *conn)
+{
+	return conn->calls;
+}
+
+int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call)
+{
+	struct mrpc_stream *stream;
+
+	assert(conn->role == MRPC_CLIENT);
+	if (conn->state == MRPC_CONN_DRAINING || conn->state == MRPC_CONN_CLOSED)
+		return -ESHUTDOWN;
+	if (nghttp2_session_get_next_stream_id(conn->session) > LAST_STREAM_ID) { /* G-4 */
+		mrpc_conn_drain(conn);
+		return -ESHUTDOWN;
+	}
+	stream = mrpc_stream_new(conn);
+	if (stream == NULL)
+		return -ENOMEM;
+	mrpc_stream_attach(stream, call);
+	return 0;
+}
+
+void mrpc_conn_drain(struct mrpc_conn *conn)
+{
+	if (conn->state == MRPC_CONN_CLOSED || conn->drain_begun)
+		return;
+	conn->drain_begun = true;
+	conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
+	mrpc_conn_set_state(conn, MRPC_CONN_DRAINING, NULL);
+	mrpc_drain_begin(conn);
+	mrpc_conn_touch(conn);
+}
+
+void mrpc_conn_abort(struct mrpc_conn *conn, enum minirpc_code code, const char *text)
+{
+	mrpc_conn_terminate(conn, NGHTTP2_NO_ERROR,
+			    conn->role == MRPC_CLIENT ? code : MINIRPC_UNAVAILABLE, text);
+}
+
+const struct minirpc_conn_counts *mrpc_conn_counts(const struct mrpc_conn *conn)
+{
+	return &conn->counts;
+}

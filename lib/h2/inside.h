@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of h2 share: the conn, its streams, and who does what.
+ *
+ *	conn.c      life of a connection, the machine's verbs, GOAWAY
+ *	session.c   nghttp2: options, memory, SETTINGS
+ *	conn_in.c   nghttp2's callbacks for what comes in
+ *	request.c   a server's header blocks      response.c  a client's
+ *	conn_out.c  headers, data and trailers that go out
+ *	stream.c    life of a stream, what is due, credit
+ *	ping.c      PING, and the two-step GOAWAY that needs one
+ *	guard.c     what a peer may do
+ *
+ * Rule of the house: a callback of nghttp2 records, pushes parts and wakes tasks. Whatever it finds
+ * that nghttp2 should be told, it marks as due; mrpc_conn_settle does that, outside of any
+ * callback. */
+#ifndef MRPC_H2_INSIDE_H
+#define MRPC_H2_INSIDE_H
+
+#include "h2/conn.h"
+
+#include "base/list.h"
+#include "call/call.h"
+#include "h2/guard.h"
+#include "wire/frame.h"
+#include "wire/header.h"
+#include "wire/timeout.h"
+
+#include <nghttp2/nghttp2.h>
+
+/* Points in time at which a conn has something to do. */
+enum mrpc_alarm {
+	MRPC_ALARM_HANDSHAKE,
+	MRPC_ALARM_HEADERS,
+	MRPC_ALARM_STALL,
+	MRPC_ALARM_PING,
+	MRPC_ALARMS
+};
+
+/* What is due for a stream; done by mrpc_stream_settle, in this order. */
+enum {
+	MRPC_DUE_END = 1,      /* client: stream->status is how the call ended */
+	MRPC_DUE_FAIL = 2,     /* the peer's error: stream->answer (server), stream->status */
+	MRPC_DUE_TRAILERS = 4, /* all data was handed over */
+	MRPC_DUE_RESET = 8,    /* RST_STREAM with stream->reset_code */
+	MRPC_DUE_CLOSED = 16   /* nghttp2 has closed it */
+};
+
+/* What a server says without, or in place of, a handler. The text is static and needs no escapes.
+ */
+struct mrpc_answer {
+	unsigned http_status;
+	bool bare;            /* no grpc-status [W-5] */
+	bool accept_encoding; /* say which encodings we take [C-3] */
+	enum minirpc_code code;
+	const char *text;
+};
+
+struct mrpc_stream {
+	struct mrpc_list node;      /* conn->streams, or conn->lingering */
+	struct mrpc_list due_node;  /* conn->due */
+	struct mrpc_list wait_node; /* conn->waiting */
+	struct mrpc_conn *conn;
+	struct minirpc_call *call; /* attached; NULL once either side let go */
+	/* Keeps the call's memory, to which headers in flight point, until the stream is gone; and
+	 * at a server tells whether the handler has ended. */
+	struct minirpc_call *pin;
+	struct mrpc_task task; /* reader of the call's out lane, writer of its in lane */
+	int32_t id;            /* 0: not submitted */
+
+	unsigned due;
+	uint32_t reset_code, close_code;
+	bool opened;      /* counted in conn->open */
+	bool routed;      /* server: the call was attached */
+	bool headers_out; /* our headers were submitted */
+	bool deferred;    /* nghttp2 waits for mrpc_stream_resume */
+	bool fair;        /* takes turns with other streams */
+	bool peer_done;   /* END_STREAM received */
+	bool data_done;   /* the data source said EOF */
+	bool we_done;     /* END_STREAM sent */
+	bool closed;
+	bool answered;      /* server: answer replaces the handler's */
+	bool final_headers; /* client: response headers that are not 1xx arrived */
+	bool too_large;     /* our header block did not fit */
+
+	unsigned http_status; /* client */
+	size_t offset;   /* bytes of the out lane's first part, prefix included, that were sent */
+	size_t advanced; /* bytes of the message under assembly whose credit went back already */
+	size_t held;     /* credit of whole messages that is too little to bother */
+	size_t credit;   /* credit to give back */
+	struct mrpc_deframer deframer;
+	struct minirpc_status status;
+	struct mrpc_answer answer;
+	char timeout[MRPC_TIMEOUT_SIZE]; /* client: text of grpc-timeout */
+};
+
+/* The header block that is coming in; there is only ever one on a connection. */
+struct mrpc_block {
+	struct mrpc_stream *stream;    /* NULL: nobody wants it */
+	struct minirpc_metadata *into; /* NULL: keep nothing */
+	size_t bytes;
+	unsigned fields;
+	bool too_large, no_memory, bad_metadata, bad_encoding;
+	bool content_type, grpc_type, proto;
+	/* request */
+	bool post, te, bad_authority, bad_timeout;
+	minirpc_time timeout; /* MINIRPC_NEVER: none */
+	/* response */
+	bool informational;
+	bool has_status; /* grpc-status */
+	struct minirpc_status status;
+};
+
+struct mrpc_conn {
+	struct mrpc_machine machine;
+	enum mrpc_role role;
+	enum mrpc_conn_state state;
+	bool dead; /* the session is not to be touched any more */
+	bool settling;
+	bool drain_begun; /* by us */
+	struct mrpc_place place;
+	struct minirpc_conn_limits limits;
+	struct mrpc_call_config call_config;
+	const struct minirpc_call_events *accept;
+	void *accept_user;
+	struct mrpc_task *owner;
+	struct minirpc_conn_counts counts, *also;
+	char *user_agent;
+	size_t user_agent_len;
+	const char *scheme;
+	char *peer;
+	const void *certificate;
+	size_t certificate_len;
+	char reason[160];
+
+	nghttp2_session *session;
+	struct mrpc_guard guard;
+	struct mrpc_timers timers;
+	minirpc_time alarms[MRPC_ALARMS];
+	minirpc_time now;
+
+	struct mrpc_list streams;   /* all that nghttp2 or a call still knows */
+	struct mrpc_list lingering; /* server: closed, but the handler has not ended */
+	struct mrpc_list waiting;   /* client: calls over the peer's limit [W-12] */
+	struct mrpc_list due;
+	size_t open;  /* streams that are open at nghttp2 */
+	size_t calls; /* calls attached */
+	size_t lingerers;
+
+	struct mrpc_block block;
+	struct mrpc_buf scratch; /* for decoding */
+
+	/* recorded by callbacks, settled later */
+	enum mrpc_breach breach;
+	bool settings_received, settings_acked;
+	bool goaway_received, goaway_due;
+	int32_t goaway_last;
+	uint32_t arrived; /* DATA bytes whose connection credit is to go back */
+
+	/* while pending runs */
+	struct mrpc_buf *out;
+	size_t out_limit;
+	size_t unsent; /* handed over, not sent */
+
+	/* ping.c */
+	uint64_t ping_number;
+	bool ping_out, ping_answered;
+	void (*on_ping)(struct mrpc_conn *conn, bool answered);
+};
+
+#define MRPC_COUNT(conn, what, n)                                                                  \
+	do {                                                                                       \
+		(conn)->counts.what += (n);                                                        \
+		if ((conn)->also != NULL)                                                          \
+			(conn)->also->what += (n);                                                 \
+	} while (0)
+
+/* ---- conn.c ---- */
+
+/* The driver should fetch bytes, or look at the deadline. */
+void mrpc_conn_touch(struct mrpc_conn *conn);
+
+/* Does what callbacks found due. Never inside a callback. */
+void mrpc_conn_settle(struct mrpc_conn *conn);
+
+/* GOAWAY with this HTTP/2 code, all calls end, nothing is received any more. */
+void mrpc_conn_terminate(struct mrpc_conn *conn, uint32_t error_code, enum minirpc_code code,
+			 const char *reason);
+
+/* nghttp2 returned an error that it cannot go on from. Returns the -errno for the verb. */
+int mrpc_conn_fatal(struct mrpc_conn *conn, int nghttp2_error);
+
+/* As terminate, and counts it. */
+void mrpc_conn_breach(struct mrpc_conn *conn, enum mrpc_breach breach);
+
+void mrpc_conn_set_state(struct mrpc_conn *conn, enum mrpc_conn_state state, const char *reason);
+
+/* ---- session.c ---- */
+
+int mrpc_session_new(struct mrpc_conn *conn);
+
+/* ---- conn_in.c ---- */
+
+void mrpc_conn_in_callbacks(nghttp2_session_callbacks *callbacks);
+
+/* A field of any header block: counts it, decodes "-bin", adds it to block->into. */
+void mrpc_block_add(struct mrpc_conn *conn, const char *name, size_t name_len, const char *value,
+		    size_t value_len);
+
+/* Decodes base64 into conn->scratch. Returns 0, -EINVAL, -ENOMEM. */
+int mrpc_block_decode(struct mrpc_conn *conn, const char *text, size_t len, size_t *ret_len);
+
+/* ---- request.c, response.c ---- */
+
+int mrpc_request_begin(struct mrpc_conn *conn, int32_t id);
+void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const char *name,
+			size_t name_len, const char *value, size_t value_len);
+void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream);
+void mrpc_request_half_close(struct mrpc_stream *stream);
+
+void mrpc_response_begin(struct mrpc_conn *conn, struct mrpc_stream *stream, bool end_stream);
+void mrpc_response_field(struct mrpc_conn *conn, enum mrpc_header header, const char *name,
+			 size_t name_len, const char *value, size_t value_len);
+void mrpc_response_end(struct mrpc_conn *conn, struct mrpc_stream *stream, bool end_stream);
+void mrpc_response_without_trailers(struct mrpc_stream *stream);
+
+/* ---- conn_out.c ---- */
+
+void mrpc_conn_out_callbacks(nghttp2_session_callbacks *callbacks);
+
+/* Submits what the out lane holds: headers, or the news that there is more data. */
+void mrpc_stream_pull(struct mrpc_stream *stream);
+
+void mrpc_stream_submit_trailers(struct mrpc_stream *stream);
+void mrpc_stream_submit_answer(struct mrpc_stream *stream);
+void mrpc_stream_resume(struct mrpc_stream *stream);
+
+/* ---- stream.c ---- */
+
+/* NULL when there is no memory. */
+struct mrpc_stream *mrpc_stream_new(struct mrpc_conn *conn);
+void mrpc_stream_free(struct mrpc_stream *stream);
+
+void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call);
+
+/* Marks something for mrpc_stream_settle. */
+void mrpc_stream_due(struct mrpc_stream *stream, unsigned what);
+void mrpc_stream_due_reset(struct mrpc_stream *stream, uint32_t error_code);
+
+/* The peer, or the want of memory, spoilt this stream. code and text (static) are for the client of
+ * a server's stream, or for our own call. */
+void mrpc_stream_fail(struct mrpc_stream *stream, enum minirpc_code code, const char *text);
+void mrpc_stream_fail_http(struct mrpc_stream *stream, const struct mrpc_answer *answer);
+
+void mrpc_stream_settle(struct mrpc_stream *stream);
+
+/* Tells the call, if there is still one, and lets go of it. */
+void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_status *status,
+			  bool unprocessed);
+
+/* Server: the handler's answer is on its way; lets go of the call. */
+void mrpc_stream_completed(struct mrpc_stream *stream);
+
+/* DATA arrived. */
+void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len);
+
+/* Client: starts calls that wait, while there is room. */
+void mrpc_conn_start_waiting(struct mrpc_conn *conn);
+bool mrpc_conn_has_room(const struct mrpc_conn *conn);
+
+/* Server: streams that are open, and handlers that still run though they know that the peer left.
+ */
+size_t mrpc_conn_running(struct mrpc_conn *conn);
+
+/* ---- ping.c ---- */
+
+/* One at a time. Tells whether an answer came within `patience`. */
+void mrpc_ping_send(struct mrpc_conn *conn, minirpc_time patience,
+		    void (*on_ping)(struct mrpc_conn *conn, bool answered));
+void mrpc_ping_received_ack(struct mrpc_conn *conn, const uint8_t opaque[8]);
+void mrpc_ping_settle(struct mrpc_conn *conn);
+void mrpc_ping_timed_out(struct mrpc_conn *conn);
+
+/* GOAWAY(2^31-1), PING, and on its answer or after 5 s GOAWAY(last) [G-2]. */
+void mrpc_drain_begin(struct mrpc_conn *conn);
+
+#endif

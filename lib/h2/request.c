@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Request: a server reads the header block of a call that comes in, and judges it.
+ *
+ * The call exists from the first field on, so that each field goes straight into its arena. What is
+ * wrong with the block is only noted; the end of the block answers, or routes. */
+#include "h2/inside.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct mrpc_answer not_grpc = { .http_status = 415, .bare = true }; /* W-5 */
+static const struct mrpc_answer not_post = { .http_status = 405,                 /* W-6 */
+					     .code = MINIRPC_INTERNAL,
+					     .text = "gRPC needs POST" };
+static const struct mrpc_answer bad_authority = { .http_status = 400, /* W-7 */
+						  .code = MINIRPC_INTERNAL,
+						  .text = "malformed authority" };
+static const struct mrpc_answer bad_timeout = { .http_status = 400, /* D-1 */
+						.code = MINIRPC_INTERNAL,
+						.text = "malformed grpc-timeout" };
+static const struct mrpc_answer bad_metadata = { .http_status = 400, /* M-2 */
+						 .code = MINIRPC_INTERNAL,
+						 .text = "malformed binary metadata" };
+static const struct mrpc_answer bad_path = { .http_status = 200, /* W-8 */
+					     .code = MINIRPC_UNIMPLEMENTED,
+					     .text = "malformed method name" };
+static const struct mrpc_answer bad_subtype = { .http_status = 200, /* W-9 */
+						.code = MINIRPC_UNIMPLEMENTED,
+						.text = "unknown content subtype" };
+static const struct mrpc_answer bad_encoding = { .http_status = 200, /* C-3 */
+						 .accept_encoding = true,
+						 .code = MINIRPC_UNIMPLEMENTED,
+						 .text = "unknown grpc-encoding" };
+static const struct mrpc_answer too_large = { .http_status = 200, /* M-5 */
+					      .code = MINIRPC_RESOURCE_EXHAUSTED,
+					      .text = "metadata larger than the limit" };
+static const struct mrpc_answer too_late = { .http_status = 200, /* D-3 */
+					     .code = MINIRPC_DEADLINE_EXCEEDED,
+					     .text = "deadline exceeded" };
+static const struct mrpc_answer no_memory = { .http_status = 200,
+					      .code = MINIRPC_RESOURCE_EXHAUSTED,
+					      .text = "out of memory" };
+
+int mrpc_request_begin(struct mrpc_conn *conn, int32_t id)
+{
+	size_t running = mrpc_conn_running(conn);
+	struct mrpc_stream *stream = mrpc_stream_new(conn);
+	struct minirpc_call *call;
+
+	if (stream == NULL)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
+	stream->id = id;
+	stream->opened = true;
+	conn->open++;
+	nghttp2_session_set_stream_user_data(conn->session, id, stream);
+	if (running >= conn->limits.max_streams) { /* W-12 */
+		MRPC_COUNT(conn, refused_streams, 1);
+		mrpc_stream_due_reset(stream, NGHTTP2_REFUSED_STREAM);
+		return 0;
+	}
+	if (mrpc_call_new(&call, MRPC_SERVER, &conn->call_config) < 0) {
+		mrpc_stream_fail_http(stream, &no_memory);
+		return 0;
+	}
+	call->events = conn->accept;
+	call->user = conn->accept_user;
+	stream->pin = mrpc_call_ref(call);
+	conn->block.stream = stream;
+	conn->block.into = &call->in_headers;
+	return 0;
+}
+
+static void set_text(struct mrpc_block *block,
+		     int (*set)(struct minirpc_call *call, const char *text, size_t len),
+		     const char *value, size_t len)
+{
+	if (set(block->stream->pin, value, len) < 0)
+		block->no_memory = true;
+}
+
+static void set_authority(struct mrpc_block *block, const char *value, size_t len)
+{
+	/* RFC 9113, 8.3.1: no userinfo. nghttp2 lets it pass before 1.64. */
+	if (memchr(value, '@', len) != NULL)
+		block->bad_authority = true;
+	set_text(block, mrpc_call_set_authority, value, len);
+}
+
+static void set_content_type(struct mrpc_block *block, const char *value, size_t len)
+{
+	const char *subtype;
+	size_t subtype_len;
+
+	block->content_type = true;
+	block->grpc_type = mrpc_content_type_is_grpc(value, len, &subtype, &subtype_len);
+	block->proto = block->grpc_type && mrpc_equals(subtype, subtype_len, "proto");
+}
+
+void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const char *name,
+			size_t name_len, const char *value, size_t value_len)
+{
+	struct mrpc_block *block = &conn->block;
+
+	switch (header) {
+	case MRPC_HEADER_METHOD:
+		block->post = mrpc_equals(value, value_len, "POST");
+		break;
+	case MRPC_HEADER_PATH:
+		set_text(block, mrpc_call_set_path, value, value_len);
+		break;
+	case MRPC_HEADER_AUTHORITY:
+		set_authority(block, value, value_len);
+		break;
+	case MRPC_HEADER_HOST: /* W-7: only when there is no :authority, which would come first */
+		if (block->stream->pin->authority[0] == '\0')
+			set_authority(block, value, value_len);
+		break;
+	case MRPC_HEADER_TE:
+		block->te = true; /* nghttp2 lets only "trailers" pass */
+		break;
+	case MRPC_HEADER_CONTENT_TYPE:
+		set_content_type(block, value, value_len);
+		break;
+	case MRPC_HEADER_GRPC_TIMEOUT:
+		if (mrpc_timeout_parse(value, value_len, &block->timeout) < 0)
+			block->bad_timeout = true;
+		break;
+	case MRPC_HEADER_GRPC_ENCODING:
+		if (!mrpc_equals(value, value_len, "identity"))
+			block->bad_encoding = true;
+		break;
+	case MRPC_HEADER_CUSTOM:
+	case MRPC_HEADER_USER_AGENT: /* M-4 */
+	case MRPC_HEADER_GRPC_VISIBLE:
+		mrpc_block_add(conn, name, name_len, value, value_len);
+		break;
+	default: /* M-4: hidden */
+		break;
+	}
+}
+
+/* What is wrong with the request; NULL: nothing. */
+static const struct mrpc_answer *judge(const struct mrpc_block *block,
+				       const struct minirpc_call *call)
+{
+	if (block->too_large)
+		return &too_large;
+	if (!block->post)
+		return &not_post;
+	if (!block->grpc_type)
+		return &not_grpc;
+	if (block->no_memory)
+		return &no_memory;
+	if (block->bad_authority)
+		return &bad_authority;
+	if (block->bad_timeout)
+		return &bad_timeout;
+	if (block->bad_metadata)
+		return &bad_metadata;
+	if (!mrpc_path_is_valid(call->path, strlen(call->path)))
+		return &bad_path;
+	if (!block->proto)
+		return &bad_subtype;
+	if (block->bad_encoding)
+		return &bad_encoding;
+	if (block->timeout <= 0)
+		return &too_late;
+	return NULL;
+}
+
+void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream)
+{
+	struct mrpc_block *block = &conn->block;
+	struct minirpc_call *call = stream->pin;
+	const struct mrpc_answer *answer;
+
+	if (block->stream != stream) /* refused before it was read */
+		return;
+	answer = judge(block, call);
+	if (answer == &too_large)
+		MRPC_COUNT(conn, refused_headers, 1);
+	if (answer != NULL) {
+		mrpc_stream_fail_http(stream, answer);
+		return;
+	}
+	if (!block->te) /* W-3 */
+		MRPC_COUNT(conn, missing_te, 1);
+	if (block->timeout != MINIRPC_NEVER)
+		mrpc_call_set_deadline(call, mrpc_time_add(conn->now, block->timeout));
+	stream->routed = true;
+	mrpc_stream_attach(stream, call);
+	mrpc_call_received_headers(call);
+}
+
+void mrpc_request_half_close(struct mrpc_stream *stream)
+{
+	if (stream->call == NULL)
+		return;
+	if (mrpc_deframer_is_partial(&stream->deframer))
+		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "truncated message"); /* W-14 */
+	else
+		mrpc_call_received_half_close(stream->call);
+}

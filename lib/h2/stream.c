@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/* Stream: what a call is to a connection.
+ *
+ *	            out lane --> pull, read_data (conn_out.c) --> nghttp2
+ *	 call                                                    stream
+ *	            in lane  <-- receive (here)               <-- nghttp2
+ *
+ * A call and its stream part in either order. The call may let go first (cancel, deadline): the
+ * stream then lives until its RST_STREAM is out. The stream may close first (the peer's RST_STREAM,
+ * a lost connection): the call is told and let go of. At a server the handler may still be at work
+ * after that; such a stream lingers, so that a peer cannot have more handlers running than streams
+ * it may open, by resetting them [limits.md 2, Rapid Reset]. */
+#include "h2/inside.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void on_run(struct mrpc_task *task);
+
+struct mrpc_stream *mrpc_stream_new(struct mrpc_conn *conn)
+{
+	struct mrpc_stream *stream = mrpc_zalloc(sizeof *stream);
+
+	if (stream == NULL)
+		return NULL;
+	stream->conn = conn;
+	stream->task = (struct mrpc_task){ .phase = MRPC_STREAM, .run = on_run };
+	mrpc_list_push(&conn->streams, &stream->node);
+	return stream;
+}
+
+void mrpc_stream_free(struct mrpc_stream *stream)
+{
+	mrpc_task_sleep(&stream->task);
+	mrpc_list_remove(&stream->node);
+	mrpc_list_remove(&stream->due_node);
+	mrpc_list_remove(&stream->wait_node);
+	mrpc_deframer_clear(&stream->deframer);
+	if (stream->pin != NULL) {
+		if (stream->conn->role == MRPC_SERVER && !stream->routed)
+			mrpc_call_drop(stream->pin);
+		mrpc_call_unref(stream->pin);
+	}
+	if (stream->conn->block.stream == stream)
+		stream->conn->block.stream = NULL;
+	mrpc_free(stream);
+}
+
+/* ---- The call's side ---- */
+
+/* The call lets go: cancelled, killed, or its time is over. */
+static void on_detach(void *transport, struct minirpc_call *call)
+{
+	struct mrpc_stream *stream = transport;
+	struct mrpc_conn *conn = stream->conn;
+
+	(void)call;
+	stream->call = NULL;
+	conn->calls--;
+	MRPC_COUNT(conn, calls_failed, 1);
+	if (conn->state == MRPC_CONN_DRAINING && conn->owner != NULL)
+		mrpc_turn_wake(conn->place.turn, conn->owner);
+	if (stream->id == 0) { /* never left us */
+		mrpc_stream_free(stream);
+		return;
+	}
+	stream->reset_code = NGHTTP2_CANCEL; /* D-2, D-3, D-4 */
+	stream->due |= MRPC_DUE_RESET;
+	mrpc_turn_wake(conn->place.turn, &stream->task);
+}
+
+static const struct mrpc_call_transport_ops transport_ops = { .detach = on_detach };
+
+void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call)
+{
+	struct mrpc_conn *conn = stream->conn;
+
+	stream->call = call;
+	if (stream->pin == NULL)
+		stream->pin = mrpc_call_ref(call);
+	mrpc_deframer_init(&stream->deframer, call->max_receive_message);
+	mrpc_call_attach(call, &transport_ops, stream, &stream->task);
+	call->peer = conn->peer == NULL ? "" : conn->peer;
+	call->certificate = conn->certificate;
+	call->certificate_len = conn->certificate_len;
+	conn->calls++;
+	MRPC_COUNT(conn, calls_started, 1);
+}
+
+static void let_go(struct mrpc_stream *stream, bool succeeded)
+{
+	struct mrpc_conn *conn = stream->conn;
+
+	stream->call = NULL;
+	conn->calls--;
+	if (succeeded)
+		MRPC_COUNT(conn, calls_succeeded, 1);
+	else
+		MRPC_COUNT(conn, calls_failed, 1);
+	if (conn->state == MRPC_CONN_DRAINING && conn->owner != NULL)
+		mrpc_turn_wake(conn->place.turn, conn->owner);
+}
+
+void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_status *status,
+			  bool unprocessed)
+{
+	struct minirpc_call *call = stream->call;
+
+	if (call == NULL)
+		return;
+	let_go(stream, status->code == MINIRPC_OK);
+	mrpc_call_received_end(call, status, call->role == MRPC_SERVER, unprocessed);
+	mrpc_call_detach(call);
+}
+
+void mrpc_stream_completed(struct mrpc_stream *stream)
+{
+	struct minirpc_call *call = stream->call;
+
+	if (call == NULL)
+		return;
+	mrpc_guard_completed(&stream->conn->guard);
+	let_go(stream, call->out_status.code == MINIRPC_OK);
+	mrpc_call_detach(call);
+}
+
+/* ---- What is due ---- */
+
+void mrpc_stream_due(struct mrpc_stream *stream, unsigned what)
+{
+	stream->due |= what;
+	if (!mrpc_list_is_linked(&stream->due_node))
+		mrpc_list_push(&stream->conn->due, &stream->due_node);
+}
+
+void mrpc_stream_due_reset(struct mrpc_stream *stream, uint32_t error_code)
+{
+	if ((stream->due & MRPC_DUE_RESET) == 0)
+		stream->reset_code = error_code;
+	mrpc_stream_due(stream, MRPC_DUE_RESET);
+}
+
+void mrpc_stream_fail_http(struct mrpc_stream *stream, const struct mrpc_answer *answer)
+{
+	if ((stream->due & (MRPC_DUE_FAIL | MRPC_DUE_END)) != 0 || stream->answered)
+		return;
+	stream->answer = *answer;
+	stream->status = (struct minirpc_status){ .code = answer->code, .message = answer->text };
+	mrpc_stream_due(stream, MRPC_DUE_FAIL);
+}
+
+void mrpc_stream_fail(struct mrpc_stream *stream, enum minirpc_code code, const char *text)
+{
+	mrpc_stream_fail_http(stream, &(struct mrpc_answer){
+					      .http_status = 200,
+					      .code = code,
+					      .text = text,
+				      });
+}
+
+static void submit_reset(struct mrpc_stream *stream)
+{
+	if (stream->closed)
+		return;
+	if (nghttp2_submit_rst_stream(stream->conn->session, NGHTTP2_FLAG_NONE, stream->id,
+				      stream->reset_code) != 0)
+		mrpc_conn_fatal(stream->conn, NGHTTP2_ERR_NOMEM);
+}
+
+/* The client's call ends, the stream is of no use any more. A server answers, and its handler hears
+ * that the peer has left. */
+static void settle_failure(struct mrpc_stream *stream)
+{
+	struct mrpc_conn *conn = stream->conn;
+
+	if (conn->role == MRPC_CLIENT) {
+		mrpc_stream_end_call(stream, &stream->status, false);
+		mrpc_stream_due_reset(stream, NGHTTP2_CANCEL);
+		return;
+	}
+	mrpc_stream_end_call(stream,
+			     &(struct minirpc_status){
+				     .code = MINIRPC_CANCELLED,
+				     .message = stream->answer.text,
+			     },
+			     false);
+	if (stream->closed || stream->data_done)
+		return;
+	stream->answered = true;
+	if (stream->headers_out)
+		mrpc_stream_resume(stream); /* its data ends here; then trailers */
+	else
+		mrpc_stream_submit_answer(stream);
+}
+
+/* How a client's call ends whose stream was closed without a status [S-4, G-1]. */
+static void tell_closed(struct mrpc_stream *stream)
+{
+	struct mrpc_conn *conn = stream->conn;
+	struct minirpc_status status = { 0 };
+	bool unprocessed = false;
+	char text[64];
+
+	if (stream->call == NULL)
+		return;
+	if (conn->role == MRPC_SERVER) {
+		status.code = MINIRPC_CANCELLED;
+		status.message = "the client reset the call";
+	} else if (stream->too_large) {
+		status.code = MINIRPC_RESOURCE_EXHAUSTED;
+		status.message = "metadata too large to send";
+	} else if (conn->goaway_received && stream->id > conn->goaway_last) {
+		status.code = MINIRPC_UNAVAILABLE;
+		status.message = "the server is going away";
+		unprocessed = true;
+	} else {
+		status.code = mrpc_status_from_reset(stream->close_code);
+		unprocessed = stream->close_code == NGHTTP2_REFUSED_STREAM;
+		/* D-2: the server's timer was faster than ours */
+		if (status.code == MINIRPC_CANCELLED && stream->call->deadline <= conn->now)
+			status.code = MINIRPC_DEADLINE_EXCEEDED;
+		snprintf(text, sizeof text, "stream reset by the server: %s",
+			 mrpc_reset_name(stream->close_code));
+		status.message = text;
+	}
+	mrpc_stream_end_call(stream, &status, unprocessed);
+}
+
+/* The last thing that happens to a stream, unless its handler is still at work. */
+static void settle_closed(struct mrpc_stream *stream)
+{
+	struct mrpc_conn *conn = stream->conn;
+
+	tell_closed(stream);
+	if (stream->opened) {
+		stream->opened = false;
+		conn->open--;
+	}
+	if (conn->role == MRPC_SERVER && stream->routed && stream->pin->has_handle) {
+		mrpc_task_sleep(&stream->task);
+		mrpc_list_remove(&stream->node);
+		mrpc_list_push(&conn->lingering, &stream->node);
+		conn->lingerers++;
+		return;
+	}
+	mrpc_stream_free(stream);
+}
+
+void mrpc_stream_settle(struct mrpc_stream *stream)
+{
+	unsigned due = stream->due;
+
+	stream->due = 0;
+	if ((due & MRPC_DUE_END) != 0) {
+		mrpc_stream_end_call(stream, &stream->status, false);
+		if (!stream->we_done) /* the server wants no more of it [W-22] */
+			mrpc_stream_due_reset(stream, NGHTTP2_NO_ERROR);
+	}
+	if ((due & MRPC_DUE_FAIL) != 0)
+		settle_failure(stream);
+	if ((due & MRPC_DUE_CLOSED) != 0) {
+		settle_closed(stream);
+		return;
+	}
+	if ((due & MRPC_DUE_TRAILERS) != 0)
+		mrpc_stream_submit_trailers(stream);
+	if ((due & MRPC_DUE_RESET) != 0)
+		submit_reset(stream);
+}
+
+/* ---- Coming in ---- */
+
+/* Nothing undelivered lies before the message under assembly. */
+static bool is_first(const struct minirpc_call *call)
+{
+	return call->in.cursor == NULL || call->in.tail->kind == MRPC_HEADERS;
+}
+
+/* Credit of a message under assembly goes back as it arrives, if the reader waits for it: a message
+ * larger than the window must pass. */
+static void advance_credit(struct mrpc_stream *stream)
+{
+	const struct mrpc_deframer *deframer = &stream->deframer;
+	size_t here = deframer->prefix_len + (deframer->part == NULL ? 0 : deframer->part->len);
+
+	if (stream->call == NULL || here <= stream->advanced || !is_first(stream->call))
+		return;
+	stream->credit += here - stream->advanced;
+	stream->advanced = here;
+}
+
+/* Small amounts are held back, so that a call whose messages are small against the window costs no
+ * second look at all. */
+static void set_credit(struct mrpc_stream *stream, struct mrpc_part *part)
+{
+	stream->held += MRPC_PREFIX + part->len - stream->advanced;
+	stream->advanced = 0;
+	if (stream->held >= stream->conn->limits.stream_window / 8) {
+		part->credit = stream->held;
+		stream->held = 0;
+	}
+}
+
+static void fail_message(struct mrpc_stream *stream, int error)
+{
+	switch (error) {
+	case -EMSGSIZE:
+		MRPC_COUNT(stream->conn, refused_messages, 1);
+		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED,
+				 "message larger than the limit"); /* S-7 */
+		break;
+	case -EPROTO:
+		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "malformed message prefix"); /* W-13 */
+		break;
+	default:
+		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+		break;
+	}
+}
+
+/* False: the stream takes no more. */
+static bool take_message(struct mrpc_stream *stream, struct mrpc_part *part)
+{
+	mrpc_guard_message(&stream->conn->guard);
+	if (part->compressed) { /* C-2 */
+		mrpc_part_free(part);
+		mrpc_stream_fail(stream, MINIRPC_INTERNAL,
+				 "compressed message without an encoding");
+		return false;
+	}
+	set_credit(stream, part);
+	MRPC_COUNT(stream->conn, messages_received, 1);
+	if (mrpc_call_received_message(stream->call, part) < 0) {
+		mrpc_part_free(part);
+		return false;
+	}
+	return true;
+}
+
+void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len)
+{
+	struct mrpc_part *part;
+	int r;
+
+	while (len > 0) {
+		if (stream->call == NULL || (stream->due & (MRPC_DUE_FAIL | MRPC_DUE_END)) != 0)
+			return;
+		r = mrpc_deframer_feed(&stream->deframer, &data, &len, &part);
+		if (r < 0) {
+			fail_message(stream, r);
+			return;
+		}
+		if (part != NULL && !take_message(stream, part))
+			return;
+	}
+	advance_credit(stream);
+	if (stream->credit > 0)
+		mrpc_turn_wake(stream->conn->place.turn, &stream->task);
+}
+
+/* ---- The stream's turn ---- */
+
+static void give_credit(struct mrpc_stream *stream)
+{
+	size_t credit;
+
+	stream->credit += mrpc_lane_credit(&stream->call->in);
+	advance_credit(stream);
+	credit = stream->credit;
+	stream->credit = 0;
+	if (credit == 0 || stream->peer_done || stream->closed)
+		return;
+	if (nghttp2_session_consume_stream(stream->conn->session, stream->id, credit) ==
+	    NGHTTP2_ERR_NOMEM)
+		mrpc_conn_fatal(stream->conn, NGHTTP2_ERR_NOMEM);
+}
+
+static void on_run(struct mrpc_task *task)
+{
+	struct mrpc_stream *stream = mrpc_container(task, struct mrpc_stream, task);
+	struct mrpc_conn *conn = stream->conn;
+
+	if (conn->dead || conn->state == MRPC_CONN_CLOSED)
+		return;
+	if (stream->due != 0)
+		mrpc_stream_due(stream, 0);
+	if (stream->call != NULL && stream->id != 0)
+		give_credit(stream);
+	if (stream->call != NULL)
+		mrpc_stream_pull(stream);
+	mrpc_conn_settle(conn);
+	mrpc_conn_touch(conn);
+}
+
+/* ---- Many streams ---- */
+
+bool mrpc_conn_has_room(const struct mrpc_conn *conn)
+{
+	uint32_t limit = nghttp2_session_get_remote_settings(
+		conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	return conn->open < limit;
+}
+
+void mrpc_conn_start_waiting(struct mrpc_conn *conn)
+{
+	while (!mrpc_list_is_empty(&conn->waiting) && mrpc_conn_has_room(conn)) {
+		struct mrpc_list *node = mrpc_list_pop(&conn->waiting);
+
+		mrpc_stream_pull(mrpc_container(node, struct mrpc_stream, wait_node));
+		if (conn->dead || conn->state == MRPC_CONN_CLOSED)
+			return;
+	}
+}
+
+/* Streams whose handler has ended meanwhile are swept away. */
+static size_t count_stuck(struct mrpc_conn *conn)
+{
+	struct mrpc_list *node = conn->lingering.next, *next;
+	size_t stuck = 0;
+
+	for (; node != &conn->lingering; node = next) {
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
+
+		next = node->next;
+		if (!stream->pin->has_handle) {
+			mrpc_stream_free(stream);
+			conn->lingerers--;
+		} else if (stream->pin->told_end) {
+			stuck++;
+		}
+	}
+	return stuck;
+}
+
+/* A handler that has not been told yet may still do the right thing, and does not count: otherwise
+ * a client that resets calls as their deadlines expire, and opens others in their place, would be
+ * refused in good faith. Until they are told the budget of resets bounds their number. */
+size_t mrpc_conn_running(struct mrpc_conn *conn)
+{
+	if (conn->open + conn->lingerers < conn->limits.max_streams)
+		return conn->open + conn->lingerers;
+	return conn->open + count_stuck(conn);
+}
