@@ -111,6 +111,7 @@ void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_statu
 	if (call == NULL)
 		return;
 	let_go(stream, status->code == MINIRPC_OK);
+	call->never_left = stream->id == 0; /* */
 	mrpc_call_received_end(call, status, call->role == MRPC_SERVER, unprocessed);
 	mrpc_call_detach(call);
 }

@@ -304,24 +304,32 @@ START_TEST(a_broken_connection_fails_its_calls_and_the_next_one_works)
 }
 END_TEST
 
+/* One stream at a time: what stands behind the first call waits inside the connection [W-12]. */
 START_TEST(a_call_that_never_left_starts_over_as_often_as_need_be)
 {
-	struct probe probe = { 0 };
+	struct probe first[3] = { 0 }, last = { 0 };
 
+	pair_close(&pair);
+	pair_open(&pair, &(struct minirpc_server_options){ .limits = { .max_streams = 1 } }, NULL);
+	for (int i = 0; i < 3; i++)
+		probe_call(&first[i], pair.channel, &hang, NULL);
+	probe_call(&last, pair.channel, &echo, NULL);
 	for (int i = 0; i < 3; i++) {
 		pair_connect(&pair);
+		pair_release(&pair); /* the server's SETTINGS, before anything is opened */
 		pair_settle(&pair);
-		if (i == 0)
-			probe_call(&probe, pair.channel, &echo, NULL);
-		pair_cut(&pair); /* before any turn: nothing of the call was sent */
+		pair_cut(&pair);
 		pair_settle(&pair);
-		ck_assert_uint_eq(probe.ends, 0);
+		ck_assert_uint_eq(first[i].ends, 1);
+		ck_assert_int_eq(first[i].code, MINIRPC_UNAVAILABLE);
+		ck_assert_uint_eq(last.ends, 0);
 	}
+	ck_assert_uint_eq(seen.calls, 3);
 	pair_connect(&pair);
 	pair_settle(&pair);
-	ck_assert_uint_eq(probe.ends, 1);
-	ck_assert_int_eq(probe.code, MINIRPC_OK);
-	ck_assert_uint_eq(seen.calls, 1);
+	ck_assert_uint_eq(last.ends, 1);
+	ck_assert_int_eq(last.code, MINIRPC_OK);
+	ck_assert_uint_eq(seen.calls, 4);
 }
 END_TEST
 
