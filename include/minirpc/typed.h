@@ -6,43 +6,37 @@
  * method Dump it declares:
  *
  *	// client
- *	int rpc_cache_get(minirpc_channel *, const Rpc__GetReq *,
- *			  const struct minirpc_call_options *,
+ *	int rpc_cache_get(minirpc_channel *, const Rpc__GetReq *, const struct minirpc_call_options *,
  *			  void (*on_done)(const struct minirpc_status *, const Rpc__GetResp *,
  *					  void *user),
  *			  void *user);
  *	int rpc_cache_get_wait(minirpc_channel *, const Rpc__GetReq *,
- *			       const struct minirpc_call_options *,
- *			       Rpc__GetResp **ret_response, struct minirpc_status *ret_status);
+ *			       const struct minirpc_call_options *, Rpc__GetResp **ret_response,
+ *			       struct minirpc_status *ret_status);
  *	int rpc_cache_dump_open(rpc_cache_dump_caller **, minirpc_channel *, const Rpc__DumpReq *,
  *				const struct minirpc_call_options *,
  *				const struct rpc_cache_dump_events *, void *user);
- *	// client streams take no request in _open, and have _send and _end; every stream has
- *	// _cancel, and _caller_call: the minirpc_call below
+ *	// client streams also: _send, _end; every stream: _cancel, _caller_call (the minirpc_call below)
  *
  *	// server
  *	int rpc_cache_serve(minirpc_server *, const struct rpc_cache_handlers *, void *user);
- *	int rpc_cache_get_reply(rpc_cache_get_callee *, const Rpc__GetResp *);    // and ends
- *	void rpc_cache_get_fail(rpc_cache_get_callee *, enum minirpc_code,
- *				const char *format, ...);
- *	int rpc_cache_dump_reply(rpc_cache_dump_callee *, const Rpc__DumpItem *); // one of many
- *	void rpc_cache_dump_finish(rpc_cache_dump_callee *);                      // ends with OK
- *	int rpc_cache_dump_listen(rpc_cache_dump_callee *,
- *				  const struct rpc_cache_dump_callee_events *, void *user);
- *	minirpc_call *rpc_cache_dump_call(rpc_cache_dump_callee *); // the minirpc_call below
+ *	int rpc_cache_get_reply(rpc_cache_get_callee *, const Rpc__GetResp *);      // answers and ends
+ *	void rpc_cache_get_fail(rpc_cache_get_callee *, enum minirpc_code, const char *format, ...);
+ *	int rpc_cache_dump_reply(rpc_cache_dump_callee *, const Rpc__DumpItem *);   // one message
+ *	int rpc_cache_dump_finish(rpc_cache_dump_callee *);                         // ends with OK
+ *	int rpc_cache_dump_listen(rpc_cache_dump_callee *, const struct rpc_cache_dump_callee_events *,
+ *				  void *user);
+ *	minirpc_call *rpc_cache_dump_call(rpc_cache_dump_callee *);                 // the minirpc_call
  *
- * and for each message a macro to write one down with named members, the others at their defaults:
+ * Messages that arrive are checked against their descriptor (wire format, nesting at most 100, UTF-8
+ * without NUL in strings, required fields) before protobuf-c sees them, then decoded into zeroed
+ * memory with a budget of 64 KiB + 32 times the message's length, at most 64 MiB. What fails costs
+ * the call: INTERNAL, or RESOURCE_EXHAUSTED for the budget and for lack of memory [W-16]. A stream's
+ * handler hears of it by on_end, with that status, and then ends the call as if the peer had left.
  *
- *	rpc_cache_get_reply(call, &(Rpc__GetResp){ RPC__GET_RESP__FIELDS, .val = value });
- *
- * Messages that arrive are checked against their descriptor (nesting at most 100, number of fields,
- * UTF-8) before protobuf-c sees them, then decoded into zeroed memory with a budget of 64 KiB + 32
- * times the message's length, at most 64 MiB. What fails costs the call (INTERNAL, or
- * RESOURCE_EXHAUSTED for the budget). [W-16]
- *
- * How long a message lives: the request of a unary or server-streaming method until its handler
- * ends the call; every other message during its event; the response of a _wait call is yours, free
- * it with x__free_unpacked(response, NULL). */
+ * How long a message lives: the request of a unary or server-streaming method until its handler ends
+ * the call; every other message during its event; the response of a _wait call is yours, free it with
+ * x__free_unpacked(response, NULL). */
 #ifndef MINIRPC_TYPED_H
 #define MINIRPC_TYPED_H
 
