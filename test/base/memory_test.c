@@ -114,6 +114,7 @@ START_TEST(a_map_forgets_what_is_removed_and_nothing_else)
 	enum { COUNT = 500 };
 	static char keys[COUNT][32];
 	struct mrpc_map map;
+	unsigned wrong = 0;
 
 	mrpc_map_init(&map, 0x1234);
 	mrpc_map_remove(&map, "x", 1);
@@ -125,9 +126,10 @@ START_TEST(a_map_forgets_what_is_removed_and_nothing_else)
 		mrpc_map_remove(&map, keys[gone], strlen(keys[gone]));
 		mrpc_map_remove(&map, keys[gone], strlen(keys[gone]));
 		for (int i = 0; i < COUNT; i++)
-			ck_assert_ptr_eq(mrpc_map_get(&map, keys[i], strlen(keys[i])),
-					 i > gone ? keys[i] : NULL);
+			wrong += mrpc_map_get(&map, keys[i], strlen(keys[i])) !=
+				 (i > gone ? keys[i] : NULL);
 	}
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert_uint_eq(map.count, 0);
 	mrpc_map_clear(&map);
 }
