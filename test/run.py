@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+from consumers import run as consumers
 from interop import run as interop
 import walls
 
@@ -102,6 +103,7 @@ def main():
     else:
         add('build with gcc', (1, 0, 0))
         add('tests', meson_tests(BUILD, 'plain'))
+        add('consumers', consumers.run(BUILD))
     add('walls', walls.run(BUILD))
     if everything:
         add('fuzz', fuzz('build-fuzz', 60))
