@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "../../proto/gen/names.h"
-
+#include "names.h"
 #include "run_suite.h"
 
 START_TEST(messages_are_named_as_protoc_gen_c_names_them)
