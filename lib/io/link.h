@@ -29,8 +29,8 @@ struct mrpc_link_options {
 int mrpc_link_new(struct mrpc_link **ret_link, minirpc_loop *loop, int fd,
 		  const struct mrpc_link_options *options);
 
-/* Closes the socket at once. No on_closed follows. The machine's flush task is unset. NULL is fine.
- */
+/* Closes the socket at once. No on_closed follows. NULL is fine, also from inside on_secured and
+ * on_closed. The machine must still be there unless it was told `broke`; its flush task is unset. */
 void mrpc_link_free(struct mrpc_link *link);
 
 struct mrpc_tls_session *mrpc_link_tls(struct mrpc_link *link);
