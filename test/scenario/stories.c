@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenario/stories.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROBES 8
+
+/* The probes of the story that is being told, so that story_check can look at all of them. */
+static struct probe probes[PROBES];
+static int probe_count;
+
+static struct probe *new_probe(void)
+{
+	struct probe *probe = &probes[probe_count++];
+
+	ck_assert_int_le(probe_count, PROBES);
+	*probe = (struct probe){ 0 };
+	return probe;
+}
+
+void story_check(struct world *w)
+{
+	for (int i = 0; i < probe_count; i++) {
+		const struct probe *probe = &probes[i];
+
+		ck_assert_int_le(probe->ends, 1);
+		ck_assert(!probe->bad_order);
+		/* Told its end, or given up by the story itself, or never opened. */
+		ck_assert_msg(probe->call == NULL, "call %d has not ended", i);
+	}
+	for (unsigned i = 0; i < w->served_count && i < WORLD_SERVED; i++)
+		ck_assert_int_le(w->served[i].ends, 1);
+	probe_count = 0;
+}
+
+/* Calls that nobody ends run into their deadline, in a faulty world too. */
+static void wait_for_the_end(struct world *w)
+{
+	world_settle(w);
+	world_advance(w, MINIRPC_S(60));
+}
+
+static minirpc_call *open_call(struct world *w, const struct minirpc_method *method,
+			       struct probe **probe)
+{
+	*probe = new_probe();
+	return world_call(w, method, MINIRPC_S(30), *probe);
+}
+
+static void a_unary_call_is_answered(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_echo, &probe), "hello");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK);
+	world_expect(w, strcmp(probe->last, "hello") == 0);
+	world_expect(w, probe->headers == 1 && probe->messages == 1);
+}
+
+static void an_error_brings_its_text_and_trailers(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_fail, &probe), "100 % of \xC3\xBC\n");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_NOT_FOUND);
+	world_expect(w, strcmp(probe->text, "100 % of \xC3\xBC\n") == 0);
+	world_expect(w, strcmp(probe->trailer, "why") == 0);
+	world_expect(w, probe->messages == 0);
+}
+
+static void an_unknown_method_is_unimplemented(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_missing, &probe), "?");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_UNIMPLEMENTED);
+}
+
+static void two_calls_share_a_connection(struct world *w)
+{
+	struct probe *first, *second;
+	minirpc_call *held = open_call(w, &world_hold, &first);
+
+	world_settle(w);
+	world_request(open_call(w, &world_echo, &second), "overtaking");
+	world_settle(w);
+	world_expect(w, second->ends == 1 && second->code == MINIRPC_OK);
+	world_expect(w, first->ends == 0);
+	if (first->call != NULL)
+		minirpc_call_cancel(held);
+	first->call = NULL;
+	wait_for_the_end(w);
+}
+
+static void a_deadline_ends_both_ends(struct world *w)
+{
+	struct probe *probe = new_probe();
+	minirpc_call *call = world_call(w, &world_hold, MINIRPC_MS(50), probe);
+
+	(void)call;
+	world_settle(w);
+	world_expect(w, probe->ends == 0);
+	world_advance(w, MINIRPC_MS(50));
+	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_DEADLINE_EXCEEDED);
+	world_expect(w, world_served(w) != NULL && world_served(w)->ends == 1);
+	wait_for_the_end(w);
+}
+
+static void a_cancelled_call_reaches_the_handler(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_hold, &probe);
+
+	if (call != NULL)
+		minirpc_call_send(call, "one", 3);
+	world_settle(w);
+	if (probe->call != NULL)
+		minirpc_call_cancel(call);
+	probe->call = NULL;
+	world_settle(w);
+	world_expect(w, probe->ends == 0);
+	world_expect(w, world_served(w)->ends == 1 && world_served(w)->left == MINIRPC_CANCELLED);
+	wait_for_the_end(w);
+}
+
+static void a_server_stream_arrives_in_order_and_whole(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_count, &probe), "50 3000");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK);
+	world_expect(w, probe->messages == 50 && probe->bytes == 150000);
+}
+
+static void a_message_larger_than_the_window_passes(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_count, &probe), "1 1500000");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && probe->bytes == 1500000);
+}
+
+static void a_client_stream_is_summed_up(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_sum, &probe);
+
+	for (int i = 0; i < 10 && probe->call != NULL; i++) {
+		if (minirpc_call_send(call, "0123456789", (size_t)i) < 0)
+			world_expect(w, false);
+		world_settle(w);
+	}
+	if (probe->call != NULL)
+		minirpc_call_end(call, NULL);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK);
+	world_expect(w, strcmp(probe->last, "45") == 0);
+}
+
+static void a_chat_goes_back_and_forth(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_chat, &probe);
+	char text[16];
+
+	for (int i = 0; i < 5 && probe->call != NULL; i++) {
+		snprintf(text, sizeof text, "line %d", i);
+		minirpc_call_send(call, text, strlen(text));
+		world_settle(w);
+		world_expect(w, probe->messages == i + 1 && strcmp(probe->last, text) == 0);
+	}
+	if (probe->call != NULL)
+		minirpc_call_end(call, NULL);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && probe->messages == 5);
+}
+
+static void a_paused_reader_holds_the_writer_off(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_count, &probe);
+
+	if (call != NULL)
+		minirpc_call_pause(call);
+	world_request(call, "100 100000");
+	world_settle(w);
+	world_expect(w, probe->messages == 0);
+	world_expect(w, world_served(w)->call != NULL); /* ten million bytes do not fit anywhere */
+	if (probe->call != NULL)
+		minirpc_call_resume(call);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && probe->messages == 100);
+}
+
+static void a_handler_answers_before_the_client_has_ended(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_hold, &probe);
+
+	if (call != NULL)
+		minirpc_call_send(call, "begun", 5);
+	world_settle(w);
+	if (world_served(w) != NULL && world_served(w)->call != NULL) {
+		minirpc_call_fail(world_served(w)->call, MINIRPC_ABORTED, "enough");
+		world_served(w)->call = NULL;
+	}
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_ABORTED && strcmp(probe->text, "enough") == 0);
+}
+
+static void a_lost_connection_ends_its_calls(struct world *w)
+{
+	struct probe *probe;
+
+	open_call(w, &world_hold, &probe);
+	world_settle(w);
+	world_cut(w);
+	world_settle(w);
+	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_UNAVAILABLE);
+	world_expect(w, world_served(w)->ends == 1 && world_served(w)->left == MINIRPC_CANCELLED);
+	wait_for_the_end(w);
+}
+
+static void metadata_travels_both_ways(struct world *w)
+{
+	struct probe *probe = new_probe();
+	minirpc_call *call = world_call_with(
+		w, &world_hold,
+		&(struct minirpc_call_options){
+			.timeout = MINIRPC_S(30),
+			.metadata = (const struct minirpc_field[]){ { "k", "1", 0 },
+								    { "k", "2", 0 },
+								    { "b-bin", "\0\xFF", 2 },
+								    { 0 } } },
+		probe);
+	const struct minirpc_metadata *metadata;
+	minirpc_call *served;
+
+	(void)call;
+	world_settle(w);
+	served = world_served(w) == NULL ? NULL : world_served(w)->call;
+	world_expect(w, served != NULL);
+	if (served != NULL) {
+		metadata = minirpc_call_headers(served);
+		world_expect(w, strcmp(minirpc_metadata_get(metadata, "k"), "1") == 0);
+		world_expect(w, minirpc_metadata_find(metadata, "b-bin", NULL)->len == 2);
+		world_expect(w, strcmp(minirpc_call_peer(served), "world:client") == 0);
+		minirpc_call_send_headers(served,
+					  (const struct minirpc_field[]){ { "h", "v", 0 }, { 0 } });
+		world_settle(w);
+		world_expect(w, probe->headers == 1);
+		minirpc_call_set_trailers(
+			served, (const struct minirpc_field[]){ { "x-trailer", "t", 0 }, { 0 } });
+		if (world_served(w)->call != NULL)
+			minirpc_call_end(served, NULL);
+		world_served(w)->call = NULL;
+	}
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && strcmp(probe->trailer, "t") == 0);
+}
+
+static void on_drained(minirpc_server *server, void *user)
+{
+	(void)server;
+	*(bool *)user = true;
+}
+
+static void a_drained_server_finishes_what_it_began(struct world *w)
+{
+	struct probe *probe;
+	bool drained = false;
+
+	open_call(w, &world_hold, &probe);
+	world_settle(w);
+	w->is_drained = true;
+	minirpc_server_drain(w->server, MINIRPC_S(20), on_drained, &drained);
+	world_settle(w);
+	world_expect(w, !drained && probe->ends == 0);
+	if (world_served(w) != NULL && world_served(w)->call != NULL) {
+		minirpc_call_end(world_served(w)->call, NULL);
+		world_served(w)->call = NULL;
+	}
+	wait_for_the_end(w);
+	world_expect(w, drained);
+	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_OK);
+}
+
+const struct story stories[] = {
+	{ "a_unary_call_is_answered", a_unary_call_is_answered },
+	{ "an_error_brings_its_text_and_trailers", an_error_brings_its_text_and_trailers },
+	{ "an_unknown_method_is_unimplemented", an_unknown_method_is_unimplemented },
+	{ "two_calls_share_a_connection", two_calls_share_a_connection },
+	{ "a_deadline_ends_both_ends", a_deadline_ends_both_ends },
+	{ "a_cancelled_call_reaches_the_handler", a_cancelled_call_reaches_the_handler },
+	{ "a_server_stream_arrives_in_order_and_whole",
+	  a_server_stream_arrives_in_order_and_whole },
+	{ "a_message_larger_than_the_window_passes", a_message_larger_than_the_window_passes },
+	{ "a_client_stream_is_summed_up", a_client_stream_is_summed_up },
+	{ "a_chat_goes_back_and_forth", a_chat_goes_back_and_forth },
+	{ "a_paused_reader_holds_the_writer_off", a_paused_reader_holds_the_writer_off },
+	{ "a_handler_answers_before_the_client_has_ended",
+	  a_handler_answers_before_the_client_has_ended },
+	{ "a_lost_connection_ends_its_calls", a_lost_connection_ends_its_calls },
+	{ "metadata_travels_both_ways", metadata_travels_both_ways },
+	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },
+};
+const size_t story_count = sizeof stories / sizeof *stories;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Every story again, with the n-th allocation failing - once, and from then on - and with the pipe
+ * cut after each byte, in either direction. Nothing is asked of the story but the rules: no crash,
+ * one end for each call, order kept, nothing left over, and an ordinary call works afterwards
+ * [limits.md 4, P2, P9, P10].
+ *
+ * SWEEP_STEP in the environment tells every how-manyth place is tried (1: all, as test/run --all
+ * does). */
+#include "run_suite.h"
+#include "scenario/stories.h"
+#include "world/alloc_fail.h"
+
+#include <stdlib.h>
+
+static size_t step(void)
+{
+	const char *text = getenv("SWEEP_STEP");
+
+	return text == NULL || atoi(text) < 1 ? 7 : (size_t)atoi(text);
+}
+
+static void finish(struct world *w, const struct story *story, const char *what, size_t n)
+{
+	alloc_fail_at(0, false);
+	if (w != NULL) {
+		world_settle(w);
+		story_check(w);
+		if (!w->is_drained) /* a server that was stopped is not asked */
+			world_check_usable(w);
+	}
+	world_free(w);
+	ck_assert_msg(alloc_live() == 0, "%s leaves %zu blocks (%s %zu)", story->name, alloc_live(),
+		      what, n);
+}
+
+/* Fails the n-th allocation of a world and its story; returns whether there was one. */
+static bool fail_allocation(const struct story *story, size_t n, bool forever)
+{
+	struct world *w;
+	bool reached;
+
+	alloc_fail_at(n, forever);
+	w = world_new_with(&(struct world_options){ .faulty = true });
+	if (w != NULL)
+		story->tell(w);
+	reached = alloc_refused() > 0;
+	finish(w, story, "allocation", n);
+	return reached;
+}
+
+START_TEST(a_story_survives_one_failing_allocation)
+{
+	for (size_t n = 1; fail_allocation(&stories[_i], n, false); n += n < 300 ? 1 : step())
+		;
+}
+END_TEST
+
+START_TEST(a_story_survives_the_end_of_memory)
+{
+	for (size_t n = 1; fail_allocation(&stories[_i], n, true); n += n < 300 ? 1 : step())
+		;
+}
+END_TEST
+
+/* Cuts after n bytes in one direction; returns whether so many came. */
+static bool cut(const struct story *story, size_t n, bool up)
+{
+	struct world *w = world_new_with(&(struct world_options){ .faulty = true });
+	bool reached;
+
+	if (up)
+		w->up.cut_after = n;
+	else
+		w->down.cut_after = n;
+	w->up.chop = w->down.chop = 16384;
+	story->tell(w);
+	reached = (up ? w->up.moved : w->down.moved) >= n;
+	finish(w, story, up ? "cut up" : "cut down", n);
+	return reached;
+}
+
+START_TEST(a_story_survives_a_cut_after_each_byte)
+{
+	for (int up = 0; up < 2; up++)
+		for (size_t n = 1; cut(&stories[_i], n, up); n += n < 400    ? 1
+								  : n < 5000 ? step() * 7
+									     : 9973)
+			;
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("sweep/sweep");
+	TCase *c = tcase_create("sweep");
+
+	tcase_set_timeout(c, 600);
+	tcase_add_loop_test(c, a_story_survives_one_failing_allocation, 0, (int)story_count);
+	tcase_add_loop_test(c, a_story_survives_the_end_of_memory, 0, (int)story_count);
+	tcase_add_loop_test(c, a_story_survives_a_cut_after_each_byte, 0, (int)story_count);
+	suite_add_tcase(s, c);
+	return s;
+}
