@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	};
 	struct host host = { .wake_at = MINIRPC_NEVER };
 	Hello__HelloRequest req = { HELLO__HELLO_REQUEST__FIELDS,
-				    .name = argc > 2 ? argv[2] : "world" };
+				    .name = argc > 2 ? argv[2] : (char *)"world" };
 	minirpc_channel *channel = NULL;
 	minirpc_loop *loop = NULL;
 	int r;

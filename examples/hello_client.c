@@ -11,11 +11,12 @@
 int main(int argc, char **argv)
 {
 	Hello__HelloRequest req = { HELLO__HELLO_REQUEST__FIELDS,
-				    .name = argc > 2 ? argv[2] : "world" };
+				    .name = argc > 2 ? argv[2] : (char *)"world" };
 	struct minirpc_call_options options = { .timeout = MINIRPC_S(5) };
 	struct minirpc_status status = { .code = MINIRPC_UNKNOWN };
 	Hello__HelloReply *reply = NULL;
 	minirpc_channel *channel;
+	int r;
 
 	if (minirpc_channel_new(&channel, NULL, argc > 1 ? argv[1] : "localhost:50051", NULL) < 0)
 		return 1;
@@ -26,6 +27,8 @@ int main(int argc, char **argv)
 	} else {
 		fprintf(stderr, "%s: %s\n", minirpc_code_name(status.code), status.message);
 	}
+	r = status.code == MINIRPC_OK ? 0 : 1;
+	minirpc_status_clear(&status);
 	minirpc_channel_free(channel);
-	return status.code == MINIRPC_OK ? 0 : 1;
+	return r;
 }
