@@ -95,14 +95,23 @@ void mrpc_link_tls_failed(struct mrpc_link *link, int error)
 
 /* ---- what the link waits for ---- */
 
+/* OpenSSL answers a KeyUpdate, or a wish to renegotiate, by itself and byte for byte. A peer that
+ * sends these and reads nothing must not fill our memory; what the machine hands over never comes
+ * near this. */
+static bool is_flooded(const struct mrpc_link *link)
+{
+	return link->tls != NULL && mrpc_buf_len(&link->unsent) > 2 * LINK_WRITE_LIMIT;
+}
+
 static unsigned wanted_events(const struct mrpc_link *link)
 {
 	unsigned events = link->blocked ? MINIRPC_WRITE : 0;
 
 	switch (link->state) {
 	case LINK_OPEN:
-		if (!mrpc_link_is_ended(link) && (mrpc_link_is_handshaking(link) || link->mute ||
-						  link->machine->ops->wants_receive(link->machine)))
+		if (!mrpc_link_is_ended(link) && !is_flooded(link) &&
+		    (mrpc_link_is_handshaking(link) || link->mute ||
+		     link->machine->ops->wants_receive(link->machine)))
 			events |= MINIRPC_READ;
 		return events;
 	case LINK_CLOSING:

@@ -9,9 +9,12 @@
 #include "world/pki.h"
 
 #include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct poll_loop host;
 static minirpc_loop *loop;
@@ -128,6 +131,75 @@ START_TEST(an_orderly_end_is_orderly_on_both_sides)
 }
 END_TEST
 
+/* Moves what OpenSSL wants to send; false when the link has stopped reading. */
+static bool push(BIO *out, int fd)
+{
+	char *data;
+	long len = BIO_get_mem_data(out, &data);
+	ssize_t n = send(fd, data, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	poll_loop_settle(&host, loop);
+	if (n <= 0)
+		return len == 0;
+	memmove(data, data + n, (size_t)(len - n));
+	(void)BIO_reset(out);
+	if (n < len)
+		BIO_write(out, data, (int)(len - n));
+	return true;
+}
+
+START_TEST(a_peer_that_only_asks_for_new_keys_is_held_off)
+{
+	static const unsigned char h2[] = "\2h2";
+	struct pki_identity *leaf = pki_leaf(NULL, &(struct pki_leaf){ 0 });
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	int pair[2], rounds = 0, small = 4096;
+	minirpc_tls *theirs;
+
+	ck_assert_int_eq(
+		minirpc_tls_new(&theirs, &(struct minirpc_tls_options){ .cert_pem = leaf->cert_pem,
+									.key_pem = leaf->key_pem }),
+		0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+			 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	side_open(&server, pair[1], theirs, true, NULL, 0);
+	minirpc_tls_unref(theirs);
+
+	SSL_set_bio(ssl, in, out);
+	SSL_set_connect_state(ssl);
+	SSL_set_alpn_protos(ssl, h2, sizeof h2 - 1);
+	while (SSL_do_handshake(ssl) != 1) {
+		char data[4096];
+		ssize_t n;
+
+		push(out, pair[0]);
+		while ((n = recv(pair[0], data, sizeof data, MSG_DONTWAIT)) > 0)
+			BIO_write(in, data, (int)n);
+	}
+	push(out, pair[0]);
+	ck_assert_uint_eq(server.secured, 1);
+
+	do {
+		for (int i = 0; i < 100; i++) {
+			SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+			SSL_do_handshake(ssl);
+		}
+		ck_assert_int_lt(++rounds, 400); /* 1 MiB: nobody stops us */
+	} while (push(out, pair[0]));
+	ck_assert_uint_eq(server.closed, 0);
+	ck_assert_uint_lt(alloc_live_bytes(), 2 * 1048576);
+	ERR_clear_error();
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(pair[0]);
+	pki_free(leaf);
+}
+END_TEST
+
 START_TEST(a_certificate_for_another_name_ends_both_sides_with_a_reason)
 {
 	both_open("example.org", 10);
@@ -149,6 +221,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("link_tls");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_peer_that_only_asks_for_new_keys_is_held_off);
 	tcase_add_test(t, a_million_bytes_each_way_arrive_and_are_counted);
 	tcase_add_test(t, an_orderly_end_is_orderly_on_both_sides);
 	tcase_add_test(t, a_certificate_for_another_name_ends_both_sides_with_a_reason);

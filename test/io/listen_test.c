@@ -320,10 +320,11 @@ END_TEST
 
 /* ---- unix ---- */
 
-static char directory[] = "/tmp/minirpc-listen-XXXXXX";
+static char directory[40];
 
 static void enter_directory(void)
 {
+	snprintf(directory, sizeof directory, "/tmp/minirpc-listen-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	ck_assert_int_eq(chdir(directory), 0);
 }

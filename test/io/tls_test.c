@@ -873,6 +873,45 @@ START_TEST(renegotiation_and_tickets_are_off)
 }
 END_TEST
 
+START_TEST(keys_may_be_changed_on_the_way_and_answers_are_no_longer_than_questions)
+{
+	static const unsigned char h2[] = "\2h2";
+	struct pki_identity *ca = pki_ca("ca"), *leaf = pki_leaf(ca, &(struct pki_leaf){ 0 });
+	minirpc_tls *server = server_tls(leaf, NULL);
+	struct end end = { .session = session_of(server, true, NULL) };
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct stranger stranger;
+	char data[65536];
+	int asked = 0, len;
+
+	SSL_CTX_set_alpn_protos(ctx, h2, sizeof h2 - 1);
+	stranger_init(&stranger, false, ctx);
+	meet(&stranger, &end);
+	for (int i = 0; i < 1000; i++) { /* a flood: it does not read what we answer */
+		ck_assert_int_eq(SSL_key_update(stranger.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		ck_assert_int_eq(SSL_do_handshake(stranger.ssl), 1);
+	}
+	while ((len = BIO_read(stranger.out, data, sizeof data)) > 0) {
+		asked += len;
+		ck_assert_int_eq(mrpc_tls_session_receive(end.session, (uint8_t *)data, (size_t)len,
+							  &end.plain, &end.cipher),
+				 0);
+	}
+	/* The link stops reading while much waits to be sent; so this bounds it. */
+	ck_assert_uint_le(mrpc_buf_len(&end.cipher), (size_t)asked);
+	meet(&stranger, &end);
+	ck_assert_int_eq(SSL_write(stranger.ssl, "x", 1), 1);
+	meet(&stranger, &end);
+	ck_assert_uint_eq(mrpc_buf_len(&end.plain), 1);
+	ck_assert_int_eq(mrpc_tls_session_state(end.session), MRPC_TLS_OPEN);
+	end_clear(&end);
+	stranger_clear(&stranger);
+	minirpc_tls_unref(server);
+	pki_free(leaf);
+	pki_free(ca);
+}
+END_TEST
+
 START_TEST(bytes_that_are_no_tls_fail_with_a_sentence)
 {
 	static const char *const texts[] = {
@@ -1078,7 +1117,13 @@ END_TEST
 
 /* ---- Configuration ---- */
 
-static char directory[] = "/tmp/minirpc-tls-XXXXXX";
+static char directory[40];
+
+static void make_directory(void)
+{
+	snprintf(directory, sizeof directory, "/tmp/minirpc-tls-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+}
 
 static const char *in_directory(const char *name)
 {
@@ -1136,7 +1181,7 @@ START_TEST(a_configuration_that_cannot_be_says_which_file_and_why)
 	char *encrypted = encrypted_key(leaf->key), expected[256], *broken = strdup(leaf->cert_pem);
 	const char *cert, *key, *missing;
 
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	make_directory();
 	cert = write_file("cert.pem", leaf->cert_pem);
 	key = write_file("key.pem", other->key_pem);
 	missing = in_directory("missing.pem");
@@ -1207,7 +1252,7 @@ START_TEST(files_and_chains_are_read)
 	const char *cert, *key, *trust;
 	struct ends ends;
 
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	make_directory();
 	snprintf(chain, sizeof chain, "a word before\n%s%s\n", leaf->cert_pem, ca->cert_pem);
 	cert = write_file("cert.pem", chain);
 	key = write_file("key.pem", leaf->key_pem);
@@ -1355,6 +1400,8 @@ Suite *suite(void)
 	tcase_add_test(sessions, tls_1_1_and_weak_ciphers_are_not_spoken);
 	tcase_add_test(sessions, the_server_name_is_sent_for_names_only);
 	tcase_add_test(sessions, renegotiation_and_tickets_are_off);
+	tcase_add_test(sessions,
+		       keys_may_be_changed_on_the_way_and_answers_are_no_longer_than_questions);
 	tcase_add_test(sessions, bytes_that_are_no_tls_fail_with_a_sentence);
 	tcase_add_test(sessions, a_changed_byte_anywhere_opens_nothing);
 	tcase_add_test(sessions, a_context_of_the_caller_keeps_its_own_mind_about_chains);
