@@ -2,6 +2,7 @@
 #include "client/pair.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,8 +38,13 @@ static void peer_left(minirpc_call *call, const struct minirpc_status *status, v
 
 static void answer(minirpc_call *call, const struct minirpc_message *message, void *user)
 {
+	int r = minirpc_call_send(call, message->data, message->len);
+
 	(void)user;
-	ck_assert_int_eq(minirpc_call_send(call, message->data, message->len), 0);
+	if (r == -ENOMEM)
+		minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+	else
+		ck_assert_int_eq(r, 0);
 }
 
 static void finish(minirpc_call *call, void *user)
@@ -51,8 +57,15 @@ static void answer_list(minirpc_call *call, const struct minirpc_message *messag
 {
 	(void)message;
 	(void)user;
-	for (const char *letter = "abcde"; *letter != '\0'; letter++)
-		ck_assert_int_eq(minirpc_call_send(call, letter, 1), 0);
+	for (const char *letter = "abcde"; *letter != '\0'; letter++) {
+		int r = minirpc_call_send(call, letter, 1);
+
+		if (r == -ENOMEM) {
+			minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+			return;
+		}
+		ck_assert_int_eq(r, 0);
+	}
 }
 
 static void add_up(minirpc_call *call, const struct minirpc_message *message, void *user)
@@ -70,8 +83,10 @@ static void answer_sum(minirpc_call *call, void *user)
 
 	(void)user;
 	snprintf(text, sizeof text, "%zu", *total);
-	ck_assert_int_eq(minirpc_call_send(call, text, strlen(text)), 0);
-	ck_assert_int_eq(minirpc_call_end(call, NULL), 0);
+	if (minirpc_call_send(call, text, strlen(text)) < 0)
+		minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+	else
+		ck_assert_int_eq(minirpc_call_end(call, NULL), 0);
 }
 
 static const struct minirpc_call_events sum_events = { .on_message = add_up,
@@ -80,8 +95,13 @@ static const struct minirpc_call_events sum_events = { .on_message = add_up,
 
 static void begin_sum(minirpc_call *call, const struct minirpc_metadata *metadata, void *user)
 {
+	void *total = minirpc_call_alloc(call, sizeof(size_t));
+
 	came_in(call, metadata, user);
-	minirpc_call_listen(call, &sum_events, minirpc_call_alloc(call, sizeof(size_t)));
+	if (total == NULL)
+		minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+	else
+		minirpc_call_listen(call, &sum_events, total);
 }
 
 static void drop(void *user)
@@ -90,7 +110,7 @@ static void drop(void *user)
 	seen.drops++;
 }
 
-void pair_serve(minirpc_server *server)
+int pair_try_serve(minirpc_server *server)
 {
 	static const struct minirpc_call_events echo_events = { .on_headers = came_in,
 								.on_message = answer,
@@ -103,12 +123,23 @@ void pair_serve(minirpc_server *server)
 								.on_half_close = finish,
 								.on_end = peer_left };
 	static const struct minirpc_call_events begin_sum_events = { .on_headers = begin_sum };
+	int r;
 
-	ck_assert_int_eq(minirpc_server_add(server, &echo, &echo_events, NULL, drop), 0);
-	ck_assert_int_eq(minirpc_server_add(server, &hang, &hang_events, NULL, NULL), 0);
-	ck_assert_int_eq(minirpc_server_add(server, &list, &list_events, NULL, NULL), 0);
-	ck_assert_int_eq(minirpc_server_add(server, &sum, &begin_sum_events, NULL, NULL), 0);
-	ck_assert_int_eq(minirpc_server_add(server, &chat, &echo_events, NULL, NULL), 0);
+	r = minirpc_server_add(server, &echo, &echo_events, NULL, drop);
+	if (r == 0)
+		r = minirpc_server_add(server, &hang, &hang_events, NULL, NULL);
+	if (r == 0)
+		r = minirpc_server_add(server, &list, &list_events, NULL, NULL);
+	if (r == 0)
+		r = minirpc_server_add(server, &sum, &begin_sum_events, NULL, NULL);
+	if (r == 0)
+		r = minirpc_server_add(server, &chat, &echo_events, NULL, NULL);
+	return r;
+}
+
+void pair_serve(minirpc_server *server)
+{
+	ck_assert_int_eq(pair_try_serve(server), 0);
 }
 
 /* ---- The pipe ---- */
@@ -140,19 +171,29 @@ static void finished(minirpc_conn *conn, void *user)
 	}
 }
 
-void pair_open(struct pair *pair, const struct minirpc_server_options *server,
-	       const struct minirpc_channel_options *channel)
+int pair_try_open(struct pair *pair, const struct minirpc_server_options *server,
+		  const struct minirpc_channel_options *channel)
 {
+	int r;
+
 	memset(&seen, 0, sizeof seen);
 	*pair = (struct pair){ 0 };
 	pair->client = (struct end){ .pair = pair, .other = &pair->server_end };
 	pair->server_end = (struct end){ .pair = pair, .other = &pair->client };
-	ck_assert_int_eq(
-		minirpc_loop_new(&pair->loop, &(struct minirpc_loop_options){ .manual = true }), 0);
-	ck_assert_int_eq(minirpc_server_new(&pair->server, pair->loop, server), 0);
-	pair_serve(pair->server);
-	ck_assert_int_eq(minirpc_channel_new(&pair->channel, pair->loop, "attached:test", channel),
-			 0);
+	r = minirpc_loop_new(&pair->loop, &(struct minirpc_loop_options){ .manual = true });
+	if (r == 0)
+		r = minirpc_server_new(&pair->server, pair->loop, server);
+	if (r == 0)
+		r = pair_try_serve(pair->server);
+	if (r == 0)
+		r = minirpc_channel_new(&pair->channel, pair->loop, "attached:test", channel);
+	return r;
+}
+
+void pair_open(struct pair *pair, const struct minirpc_server_options *server,
+	       const struct minirpc_channel_options *channel)
+{
+	ck_assert_int_eq(pair_try_open(pair, server, channel), 0);
 }
 
 void pair_close(struct pair *pair)
@@ -162,24 +203,30 @@ void pair_close(struct pair *pair)
 	pair->loop = minirpc_loop_free(pair->loop);
 }
 
+int pair_try_connect(struct pair *pair)
+{
+	struct minirpc_attach_options options = { .peer = "pipe:client",
+						  .on_pending = move,
+						  .on_finished = finished,
+						  .user = &pair->server_end };
+	int r;
+
+	r = minirpc_server_attach(pair->server, &options, &pair->server_end.conn);
+	if (r < 0)
+		return r;
+	options.peer = "pipe:server";
+	options.user = &pair->client;
+	r = minirpc_channel_attach(pair->channel, &options, &pair->client.conn);
+	if (r < 0) {
+		minirpc_conn_close(pair->server_end.conn);
+		pair->server_end.conn = NULL;
+	}
+	return r;
+}
+
 void pair_connect(struct pair *pair)
 {
-	ck_assert_int_eq(
-		minirpc_server_attach(pair->server,
-				      &(struct minirpc_attach_options){ .peer = "pipe:client",
-									.on_pending = move,
-									.on_finished = finished,
-									.user = &pair->server_end },
-				      &pair->server_end.conn),
-		0);
-	ck_assert_int_eq(
-		minirpc_channel_attach(pair->channel,
-				       &(struct minirpc_attach_options){ .peer = "pipe:server",
-									 .on_pending = move,
-									 .on_finished = finished,
-									 .user = &pair->client },
-				       &pair->client.conn),
-		0);
+	ck_assert_int_eq(pair_try_connect(pair), 0);
 }
 
 void pair_cut(struct pair *pair)

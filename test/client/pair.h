@@ -24,10 +24,13 @@ struct pair {
  * /t/hang (never answers), /t/list (answers a..e), /t/sum (client stream), /t/chat (echoes). */
 void pair_open(struct pair *pair, const struct minirpc_server_options *server,
 	       const struct minirpc_channel_options *channel);
-void pair_close(struct pair *pair); /* whatever is left of it */
+int pair_try_open(struct pair *pair, const struct minirpc_server_options *server,
+		  const struct minirpc_channel_options *channel); /* -errno: close what there is */
+void pair_close(struct pair *pair);                               /* whatever is left of it */
 
 /* A pipe between them, or another one when the last is gone. */
 void pair_connect(struct pair *pair);
+int pair_try_connect(struct pair *pair); /* -errno: nothing is connected */
 
 void pair_cut(struct pair *pair);     /* both ends see the transport closed */
 void pair_release(struct pair *pair); /* lets held bytes go, both ways */
@@ -36,6 +39,7 @@ void pair_advance(struct pair *pair, minirpc_time span);
 
 /* Gives a server the methods of the pair's. */
 void pair_serve(minirpc_server *server);
+int pair_try_serve(minirpc_server *server);
 
 /* What the server's handlers saw, on the server's user pointer. */
 struct seen {
