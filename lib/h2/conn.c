@@ -125,7 +125,7 @@ void mrpc_conn_terminate(struct mrpc_conn *conn, uint32_t error_code, enum minir
 	if (conn->state == MRPC_CONN_CLOSED)
 		return;
 	if (nghttp2_session_terminate_session(conn->session, error_code) != 0)
-		conn->dead = true;
+		conn->dead = conn->no_memory = true;
 	close_conn(conn, code, reason);
 }
 
@@ -145,7 +145,7 @@ int mrpc_conn_fatal(struct mrpc_conn *conn, int error)
 		return -EPROTO;
 	}
 	/* limits.md 1: nghttp2 leaves a half-queued item behind; not another word with it. */
-	conn->dead = true;
+	conn->dead = conn->no_memory = true;
 	close_conn(conn, conn->role == MRPC_CLIENT ? MINIRPC_RESOURCE_EXHAUSTED : MINIRPC_CANCELLED,
 		   "out of memory");
 	return -ENOMEM;
@@ -555,7 +555,7 @@ void mrpc_conn_free(struct mrpc_conn *conn)
 	if (conn->state != MRPC_CONN_CLOSED)
 		close_conn(conn, lost(conn), "the connection was closed");
 	conn->machine.flush = NULL;
-	nghttp2_session_del(conn->session);
+	mrpc_session_free(conn);
 	free_streams(&conn->streams);
 	free_streams(&conn->lingering);
 	free_conn(conn);

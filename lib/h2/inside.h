@@ -133,6 +133,8 @@ struct mrpc_conn {
 	char reason[160];
 
 	nghttp2_session *session;
+	struct mrpc_list memory; /* nghttp2's blocks (session.c) */
+	bool no_memory;          /* nghttp2 failed to get some: its state is not to be trusted */
 	struct mrpc_guard guard;
 	struct mrpc_timers timers;
 	minirpc_time alarms[MRPC_ALARMS];
@@ -197,6 +199,7 @@ void mrpc_conn_set_state(struct mrpc_conn *conn, enum mrpc_conn_state state, con
 /* ---- session.c ---- */
 
 int mrpc_session_new(struct mrpc_conn *conn);
+void mrpc_session_free(struct mrpc_conn *conn);
 
 /* ---- conn_in.c ---- */
 
