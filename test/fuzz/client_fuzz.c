@@ -8,6 +8,8 @@
  *	0xFB  pause all             0xFC  resume all */
 #include "session.h"
 
+#include <errno.h>
+
 #include <minirpc/conn.h>
 
 #define MOST 32
@@ -71,19 +73,25 @@ static void open_call(struct target *target, bool is_stream)
 	static const struct minirpc_call_events events = { .on_headers = on_headers,
 							   .on_message = on_message,
 							   .on_end = on_end };
+	static const struct minirpc_field metadata[] = { { "a", "b" }, { 0 } };
+	const struct minirpc_call_options options = { .timeout = MINIRPC_S(60),
+						      .metadata = metadata };
 	struct probe *probe = &target->probes[target->count];
+	int r;
 
 	if (target->count == MOST)
 		return;
 	*probe = (struct probe){ .target = target, .is_stream = is_stream };
-	hold(minirpc_call_open(
-		     &probe->call, target->channel, is_stream ? &chat : &unary,
-		     &(struct minirpc_call_options){
-			     .timeout = MINIRPC_S(60),
-			     .metadata = (const struct minirpc_field[]){ { "a", "b" }, { 0 } } },
-		     &events, probe) == 0);
+	r = minirpc_call_open(&probe->call, target->channel, is_stream ? &chat : &unary, &options,
+			      &events, probe);
+	hold(r == 0 || r == -ENOMEM);
+	if (r < 0) {
+		probe->call = NULL;
+		return;
+	}
 	target->count++;
-	hold(minirpc_call_send(probe->call, "hello", 5) == 0);
+	r = minirpc_call_send(probe->call, "hello", 5);
+	hold(r == 0 || r == -ENOMEM);
 	if (!is_stream)
 		hold(minirpc_call_end(probe->call, NULL) == 0);
 }
@@ -155,7 +163,7 @@ int fuzz_one(const uint8_t *data, size_t len)
 	struct minirpc_attach_options attach;
 	uint8_t flags = input_byte(&input);
 
-	session_init(session, true);
+	session_init(session, true, len);
 	attach = session_attach(session);
 	hold(minirpc_channel_new(&target.channel, session->loop, "attached:fuzz", NULL) == 0);
 	hold(minirpc_channel_attach(target.channel, &attach, &session->conn) == 0);

@@ -255,6 +255,10 @@ def server():
     script('stop', arrives(call(1)), b'\xf9\xf5', flags=later)
     script('pause', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat'))), b'\xfb', arrives(frame(DATA, END_STREAM, 1, message(b'a') * 3)),
            b'\xfc')
+    for n in (1, 2, 3, 5, 8, 13, 21):
+        script(f'no-memory-once-{n}', bytes([0xFD, n]), arrives(call(1, b'/t.T/Unary', (b'x', b'y'))), arrives(call(3)))
+        script(f'no-memory-{n}', bytes([0xFE, n]), arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat')), frame(DATA, 0, 1, message(b'a' * 100))),
+               arrives(call(3)), b'\xf1')
     script('no-handshake', b'\xf1\xf1', flags=0)
     script('no-settings', arrives(PREFACE, call()), b'\xf1\xf1', flags=0)
 
@@ -307,6 +311,9 @@ def client():
     script('push', arrives(frame(PUSH_PROMISE, END_HEADERS, 1, b'\0\0\0\2' + request())))
     script('hpack-bomb', arrives(frame(HEADERS, END_HEADERS, 1, block(*ok) + b'\x40\1x\x7f\x81\x1e' + b'y' * 4000 + b'\xbe' * 60)))
     script('fields-130', arrives(headers(1, *ok, *[(b'k%d' % i, b'v') for i in range(130)])))
+    for n in (1, 2, 3, 5, 8, 13, 21):
+        script(f'no-memory-once-{n}', bytes([0xFD, n]), b'\xf5\xf6', arrives(answer(1), answer(3)), arrives(answer(5)))
+        script(f'no-memory-{n}', bytes([0xFE, n]), b'\xf5\xf7\xf8', arrives(answer(1), answer(3)))
     script('cancel', b'\xf9', arrives(answer(1), answer(3)))
     script('closed', arrives(headers(3, *ok), frame(DATA, 0, 3, message(b'a'))), b'\xfa')
     script('closed-at-once', b'\xfa\xf5\xf1', flags=0)

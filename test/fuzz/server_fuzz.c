@@ -79,8 +79,8 @@ static void on_end(minirpc_call *call, const struct minirpc_status *status, void
 	struct state *state = user;
 
 	hold(!state->peer_left);
-	hold(status->code == MINIRPC_CANCELLED || status->code == MINIRPC_DEADLINE_EXCEEDED ||
-	     status->code == MINIRPC_UNAVAILABLE);
+	hold(status->code != MINIRPC_OK && status->code <= MINIRPC_UNAUTHENTICATED);
+	hold(status->message != NULL);
 	state->peer_left = true;
 	if (!state->target->answers_later)
 		finish(call);
@@ -106,7 +106,11 @@ static void on_headers(minirpc_call *call, const struct minirpc_metadata *metada
 	struct target *target = user;
 	struct state *state = minirpc_call_alloc(call, sizeof *state);
 
-	hold(state != NULL && target->count < MOST);
+	if (state == NULL) {
+		minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "no memory");
+		return;
+	}
+	hold(target->count < MOST);
 	*state = (struct state){ .target = target, .has_headers = true };
 	check_metadata(metadata);
 	hold(minirpc_call_time_left(call) >= 0);
@@ -195,7 +199,7 @@ int fuzz_one(const uint8_t *data, size_t len)
 	struct minirpc_attach_options attach;
 	uint8_t flags = input_byte(&input);
 
-	session_init(session, false);
+	session_init(session, false, len);
 	target.answers_later = (flags & 2) != 0;
 	attach = session_attach(session);
 	hold(minirpc_server_new(&target.server, session->loop, NULL) == 0);

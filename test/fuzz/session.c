@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "session.h"
 
+#include "world/alloc_fail.h"
+
 enum {
 	DATA,
 	HEADERS,
@@ -22,9 +24,15 @@ static void on_log(enum minirpc_log_level level, const char *line, void *user)
 		hold(*line >= 0x20 && *line <= 0x7E); /* a peer's text is escaped */
 }
 
-void session_init(struct session *session, bool is_client)
+/* What a hundred calls with full headers, the session and the loop take; more only for bytes. */
+#define MOST_MEMORY ((size_t)4 << 20)
+
+void session_init(struct session *session, bool is_client, size_t len)
 {
-	*session = (struct session){ .preface_left = is_client ? strlen(PREFACE) : 0 };
+	*session = (struct session){ .preface_left = is_client ? strlen(PREFACE) : 0,
+				     .most = MOST_MEMORY + 16 * len };
+	alloc_fail_at(0, false);
+	alloc_reset_peak();
 	hold(minirpc_loop_new(
 		     &session->loop,
 		     &(struct minirpc_loop_options){
@@ -121,6 +129,7 @@ void session_settle(struct session *session)
 	for (int turns = 0; turns < 1000; turns++) {
 		minirpc_loop_advance(session->loop, session->now);
 		take_output(session);
+		hold(alloc_peak_bytes() <= session->most);
 		if (minirpc_loop_next(session->loop) > session->now)
 			return;
 	}
@@ -178,6 +187,10 @@ void session_run(struct session *session, struct input *input,
 			session->stalled = false;
 			session_settle(session);
 			break;
+		case 0xFD:
+		case 0xFE:
+			alloc_fail_at(input_byte(input), op == 0xFE);
+			break;
 		default:
 			if (op < 0xF0)
 				receive_from(session, input, op);
@@ -197,4 +210,5 @@ void session_close(struct session *session)
 void session_clear(struct session *session)
 {
 	minirpc_loop_free(session->loop);
+	hold(alloc_live() == 0);
 }

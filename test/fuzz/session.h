@@ -8,9 +8,12 @@
  *	1 ... 0xEF   so many bytes arrive, they follow
  *	0xF0         a millisecond passes       0xF1  ten seconds    0xF2  ten minutes
  *	0xF3         the peer stops reading     0xF4  it reads again
- *	0xF5 ...     what the target makes of it
+ *	0xFD n       the n-th allocation from now fails
+ *	0xFE n       that one and all after it, until the next 0xFD or 0xFE (n = 0: none)
+ *	others       what the target makes of it
  *
- * What we send is read frame by frame: whatever the peer does, we speak HTTP/2. */
+ * What we send is read frame by frame: whatever the peer does, we speak HTTP/2. Memory is counted:
+ * a short input never makes us hold much, and in the end nothing is left. */
 #ifndef TEST_FUZZ_SESSION_H
 #define TEST_FUZZ_SESSION_H
 
@@ -27,10 +30,12 @@ struct session {
 	uint8_t header[9];   /* of the frame that we are sending */
 	size_t header_len, payload_left;
 	uint32_t block; /* stream of the header block that is open; 0: none */
+	size_t most;    /* bytes that we may hold */
 };
 
-/* Makes the loop; conn is for the target to attach with these options. */
-void session_init(struct session *session, bool is_client);
+/* Makes the loop, for an input of len bytes; conn is for the target to attach with these options.
+ */
+void session_init(struct session *session, bool is_client, size_t len);
 struct minirpc_attach_options session_attach(struct session *session);
 
 /* So many bytes arrive, then turns follow until nothing is left to do. */
