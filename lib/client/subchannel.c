@@ -272,8 +272,12 @@ int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
 			   const struct minirpc_attach_options *options, minirpc_conn **ret_conn)
 {
+	struct mrpc_connection *current = subchannel->current;
 	int r;
 
+	/* One that has ended, but whose task has not looked yet, makes room at once. */
+	if (current != NULL && (current->is_over || mrpc_conn_state(current->conn) >= MRPC_CONN_DRAINING))
+		mrpc_subchannel_lost(subchannel, current);
 	if (subchannel->current != NULL)
 		return -EISCONN;
 	r = mrpc_connection_attached(&subchannel->current, subchannel, options);
