@@ -115,7 +115,9 @@ static bool prepare_service(struct stubs *stubs, struct service *service, int in
 	*var++ = (struct var){ "s", verb };
 	*var++ = (struct var){ "name", full_name };
 	*var++ = (struct var){ "file", stubs->file->symbol };
-	*var++ = (struct var){ "comment", service->comment };
+	*var++ = (struct var){ "comment", *service->comment == '\0'
+						  ? ""
+						  : arena_format(arena, "\n%s", service->comment) };
 	*var++ = (struct var){ "count", arena_format(arena, "%zu", service->method_count) };
 	*var++ = (struct var){ "bindings", service->method_count == 0
 						   ? "NULL"

@@ -82,9 +82,7 @@ static void add_fields_macros(struct stubs *stubs)
 /* Templates keep their lines. */
 /* clang-format off */
 static const char service_header[] =
-	"/* ==== $name$ ====\n"
-	"$comment$"
-	" */\n"
+	"/* ==== $name$ ====$comment$ */\n"
 	"\n"
 	"/* Its methods, as data. */\n"
 	"extern const struct minirpc_service @$s$_service;\n"

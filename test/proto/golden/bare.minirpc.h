@@ -18,8 +18,7 @@ extern const struct minirpc_file minirpc_file_bare;
 #define PING__FIELDS \
 	.base = PROTOBUF_C_MESSAGE_INIT(&ping__descriptor)
 
-/* ==== Pinger ====
- */
+/* ==== Pinger ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service pinger_service;
@@ -86,8 +85,7 @@ int pinger_send_listen(pinger_send_callee *call,
 /* The call as minirpc/call.h sees it: metadata, peer, deadline, and .parent of other calls. */
 minirpc_call *pinger_send_call(pinger_send_callee *call);
 
-/* ==== Ponger ====
- */
+/* ==== Ponger ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service ponger_service;

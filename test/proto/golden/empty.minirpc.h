@@ -13,8 +13,7 @@ extern "C" {
 /* The .proto file itself, for reflection. */
 extern const struct minirpc_file minirpc_file_empty;
 
-/* ==== Nothing ====
- */
+/* ==== Nothing ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service nothing_service;

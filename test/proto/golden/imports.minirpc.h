@@ -28,8 +28,7 @@ extern const struct minirpc_file minirpc_file_imports;
 #define TEST__IMPORTS__V1__LOCAL__NESTED__DEEP__FIELDS \
 	.base = PROTOBUF_C_MESSAGE_INIT(&test__imports__v1__local__nested__deep__descriptor)
 
-/* ==== test.imports.v1.HTTPGateway ====
- */
+/* ==== test.imports.v1.HTTPGateway ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service test_imports_v1_httpgateway_service;

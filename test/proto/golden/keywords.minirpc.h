@@ -18,8 +18,7 @@ extern const struct minirpc_file minirpc_file_keywords;
 #define INT__CLASS__DEFAULT__CLASS__FIELDS \
 	.base = PROTOBUF_C_MESSAGE_INIT(&int__class__default__class__descriptor)
 
-/* ==== int.class.default.struct ====
- */
+/* ==== int.class.default.struct ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service int_class_default_struct_service;

@@ -20,8 +20,7 @@ extern const struct minirpc_file minirpc_file_proto2;
 #define OTHER__PLACE__RENAMED__FIELDS \
 	.super = PROTOBUF_C_MESSAGE_INIT(&other__place__renamed__descriptor)
 
-/* ==== test.two.Olds ====
- */
+/* ==== test.two.Olds ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service other_place_olds_service;

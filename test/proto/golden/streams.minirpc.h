@@ -18,8 +18,7 @@ extern const struct minirpc_file minirpc_file_streams;
 #define TEST__ITEM__FIELDS \
 	.base = PROTOBUF_C_MESSAGE_INIT(&test__item__descriptor)
 
-/* ==== test.One ====
- */
+/* ==== test.One ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service test_one_service;
@@ -145,8 +144,7 @@ int test_one_down_listen(test_one_down_callee *call,
 /* The call as minirpc/call.h sees it: metadata, peer, deadline, and .parent of other calls. */
 minirpc_call *test_one_down_call(test_one_down_callee *call);
 
-/* ==== test.Two ====
- */
+/* ==== test.Two ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service test_two_service;

@@ -22,8 +22,7 @@ extern const struct minirpc_file minirpc_file_nested__deep_file_Z2ev2;
 #define A__B_C__D_E__OUTER__INNER__MORE_ENTRY__FIELDS \
 	.base = PROTOBUF_C_MESSAGE_INIT(&a__b_c__d_e__outer__inner__more_entry__descriptor)
 
-/* ==== a.b_c.dE.URLShortener2 ====
- */
+/* ==== a.b_c.dE.URLShortener2 ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service a_b_c_d_e_urlshortener2_service;

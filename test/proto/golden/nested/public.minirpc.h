@@ -15,8 +15,7 @@ extern "C" {
 /* The .proto file itself, for reflection. */
 extern const struct minirpc_file minirpc_file_nested__public;
 
-/* ==== test.Options ====
- */
+/* ==== test.Options ==== */
 
 /* Its methods, as data. */
 extern const struct minirpc_service test_options_service;
