@@ -33,6 +33,13 @@ static void look(struct mrpc_task *task)
 				mrpc_connection_reason(connection));
 }
 
+bool mrpc_connection_takes_calls(const struct mrpc_connection *connection)
+{
+	enum mrpc_conn_state state = mrpc_conn_state(connection->conn);
+
+	return !connection->is_over && state != MRPC_CONN_DRAINING && state != MRPC_CONN_CLOSED;
+}
+
 const char *mrpc_connection_reason(const struct mrpc_connection *connection)
 {
 	const char *reason = mrpc_conn_reason(connection->conn);

@@ -276,7 +276,7 @@ int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
 	int r;
 
 	/* One that has ended, but whose task has not looked yet, makes room at once. */
-	if (current != NULL && (current->is_over || mrpc_conn_state(current->conn) >= MRPC_CONN_DRAINING))
+	if (current != NULL && !mrpc_connection_takes_calls(current))
 		mrpc_subchannel_lost(subchannel, current);
 	if (subchannel->current != NULL)
 		return -EISCONN;

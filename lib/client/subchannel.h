@@ -87,6 +87,9 @@ int mrpc_connection_attached(struct mrpc_connection **ret_connection,
 /* Closes its transport at once; calls on it fail, or start over. */
 void mrpc_connection_free(struct mrpc_connection *connection);
 
+/* Not on its way out. */
+bool mrpc_connection_takes_calls(const struct mrpc_connection *connection);
+
 /* Why it closed: a sentence, never "". */
 const char *mrpc_connection_reason(const struct mrpc_connection *connection);
 

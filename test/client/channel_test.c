@@ -277,6 +277,8 @@ START_TEST(one_connection_at_a_time)
 
 	pair_connect(&pair);
 	ck_assert_int_eq(minirpc_channel_attach(pair.channel, NULL, &conn), -EISCONN);
+	pair_cut(&pair);
+	pair_connect(&pair); /* at once, without a turn in between */
 }
 END_TEST
 
