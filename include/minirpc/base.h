@@ -2,12 +2,12 @@
 /* The words every other header uses: versions, time, bytes and log lines.
  *
  * Times are 64-bit nanoseconds. A point in time is read off a monotonic clock, so that steps of the
- *wall clock never matter; a span is a difference of two points.
+ * wall clock never matter; a span is a difference of two points.
  *
  *	struct minirpc_call_options options = { .timeout = MINIRPC_MS(50) };
  *
  * A function that returns int returns 0 or a negative errno value; on failure nothing has changed.
- *How a call ended is another matter, told once by a struct minirpc_status (see status.h). */
+ * How a call ended is another matter, told once by a struct minirpc_status (see status.h). */
 #ifndef MINIRPC_BASE_H
 #define MINIRPC_BASE_H
 

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* A call, at either end, as bytes: what the generated stubs are made of. Most programs never need
- *this header; it is the one for proxies, for other serializations, and for what the stubs leave out
- *(peer, metadata, pause).
+ * this header; it is the one for proxies, for other serializations, and for what the stubs leave
+ * out (peer, metadata, pause).
  *
  * Every call obeys one grammar in each direction: headers? message* end. A client opens a call,
- *sends messages and ends its side; the server answers with messages and ends the call with a
- *status.
+ * sends messages and ends its side; the server answers with messages and ends the call with a
+ * status.
  *
- *	static const struct minirpc_call_events events = { .on_message = on_reply, .on_end = on_done
- *}; static const struct minirpc_method echo = { .path = "/demo.Echo/Echo" };
+ *	static const struct minirpc_call_events events = { .on_message = on_reply, .on_end = on_done };
+ *	static const struct minirpc_method echo = { .path = "/demo.Echo/Echo" };
  *
  *	r = minirpc_call_open(&call, channel, &echo, NULL, &events, user);
  *	r = minirpc_call_send(call, "hi", 2);
  *	r = minirpc_call_end(call, NULL);
  *
  * Who owns the handle: a client's call lives until its on_end returns or until minirpc_call_cancel;
- *a server's call lives until the handler ends it with minirpc_call_end (or cancels it), also when
- *on_end has said before that the peer is gone. No event is ever delivered from inside one of these
- *functions. */
+ * a server's call lives until the handler ends it with minirpc_call_end (or cancels it), also when
+ * on_end has said before that the peer is gone. No event is ever delivered from inside one of these
+ * functions. */
 #ifndef MINIRPC_CALL_H
 #define MINIRPC_CALL_H
 
@@ -68,17 +68,20 @@ struct minirpc_call_events {
 	/* After minirpc_call_send answered -EAGAIN: there is room again. */
 	void (*on_writable)(minirpc_call *call, void *user);
 	/* Client: the call is over, this is its one status; trailing metadata by
-	 * minirpc_call_trailers; the handle is gone when this returns. Server: the peer has left
-	 * (CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE when this server stops hard) before the
-	 * handler ended the call; nothing that is sent arrives any more, and the handler still has
-	 * to end the call, now or later. Not delivered after minirpc_call_end of a server or
-	 * minirpc_call_cancel. */
+	 * minirpc_call_trailers; the handle is gone when this returns. Server: the call is over
+	 * before the handler ended it. The peer has left (CANCELLED), its time is up
+	 * (DEADLINE_EXCEEDED), this server stops hard (UNAVAILABLE), the peer sent more or fewer
+	 * requests than the method has (UNIMPLEMENTED, which is what it was told), or
+	 * minirpc_call_abort said so (its status). Nothing that is sent arrives any more, and the
+	 * handler still has to end the call, now or later. Not delivered after minirpc_call_end of
+	 * a server or minirpc_call_cancel. */
 	void (*on_end)(minirpc_call *call, const struct minirpc_status *status, void *user);
 };
 
 struct minirpc_call_options {
 	minirpc_time
-		timeout; /* from now; 0: no deadline of its own. A passed one (< 0) fails at once */
+		timeout; /* from now; 0: no deadline of its own. A passed one (< 0): nothing is
+			    sent, on_end says DEADLINE_EXCEEDED in the next turn */
 	const struct minirpc_field
 		*metadata;    /* initial metadata to send, ended by an empty field; copied */
 	minirpc_call *parent; /* a server call on the same loop: its deadline bounds this call, and
@@ -86,7 +89,8 @@ struct minirpc_call_options {
 				 over in any way */
 	bool wait_for_ready;  /* wait, up to the deadline, while the server cannot be reached [B-3]
 			       */
-	minirpc_call **ret_call; /* async stubs: where to put the handle, for minirpc_call_cancel */
+	minirpc_call **ret_call; /* async stubs: where to put the handle, for minirpc_call_cancel;
+				    minirpc_call_open itself and _wait stubs do not look at it */
 	size_t max_receive_message; /* bytes; 0: the channel's */
 	void *reserved[6];          /* leave 0 */
 };
@@ -95,17 +99,18 @@ struct minirpc_call_options {
 
 /* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
  * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
- * M-1 forbids or with a reserved key); -EXDEV (parent on another loop); -E2BIG (metadata above the
- * limit); -ENOMEM; -ESHUTDOWN (channel is being freed). */
+ * M-1 forbids or with a reserved key, a parent that is no server's call); -EXDEV (parent on another
+ * loop); -E2BIG (metadata above the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
+ * is being freed). The table of events must stay valid as long as the call. */
 MINIRPC_API int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 				  const struct minirpc_method *method,
 				  const struct minirpc_call_options *options,
 				  const struct minirpc_call_events *events, void *user);
 
 /* Runs the call's loop until the call is over; the client's own on_end is delivered as usual. For
- * programs without a loop of their own. Returns 0; -EDEADLK when the loop is running already (you
- * are inside a callback), which leaves the call as it was; -EINVAL when the host runs the loop
- * (hooks, manual). */
+ * programs without a loop of their own. Returns 0; otherwise the call is as it was: -EDEADLK when the
+ * loop is running already (you are inside a callback); -EINVAL when the host runs the loop (hooks,
+ * manual), and for a server's call; -ECANCELED when minirpc_loop_stop came first. */
 MINIRPC_API int minirpc_call_wait(minirpc_call *call);
 
 /* ---- Both ends ---- */
@@ -114,9 +119,10 @@ MINIRPC_API int minirpc_call_wait(minirpc_call *call);
  *
  * The only rule to learn: a message is taken whole while the bytes that wait in this call are fewer
  * than its queue limit (64 KiB unless set), so an empty queue takes any message. Otherwise the
- * answer is -EAGAIN, nothing was taken, and one on_writable follows when there is room. Returns 0,
- * -EAGAIN, -EPIPE (our side has ended, or the call is over), -EMSGSIZE (above the send limit or
- * 2^32-1 bytes), -EPROTO (a second message where the method allows one), -ENOMEM. */
+ * answer is -EAGAIN, nothing was taken, and one on_writable follows when there is room: when half of
+ * the limit is free, not for each message. Returns 0, -EAGAIN, -EPIPE (our side has ended, or the
+ * call is over), -EMSGSIZE (above the send limit or 2^32-1 bytes), -EPROTO (a second message where
+ * the method allows one), -ENOMEM. */
 MINIRPC_API int minirpc_call_send(minirpc_call *call, const void *data, size_t len);
 
 /* As minirpc_call_send, without the copy: `write` is called once, at once, and must fill exactly
@@ -171,12 +177,14 @@ MINIRPC_API void *minirpc_call_alloc(minirpc_call *call, size_t size);
 /* ---- Server ---- */
 
 /* Sends initial metadata now (the array may be NULL: none). Without it headers go with the first
- * message, or not at all when the call fails at once. Returns 0, -EINVAL, -E2BIG, -EPIPE (headers
- * or messages were sent before, or over), -ENOMEM. */
+ * message, or not at all when the call fails at once. Returns 0, -EINVAL (as minirpc_call_open),
+ * -E2BIG (above 16 KiB), -EPIPE (headers or messages were sent before, the call is over, or a
+ * client's), -ENOMEM. */
 MINIRPC_API int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *metadata);
 
 /* Sets the trailing metadata that minirpc_call_end will send; replaces what was set before.
- * Returns 0, -EINVAL, -E2BIG, -EPIPE, -ENOMEM. */
+ * Returns 0, -EINVAL, -E2BIG (above 16 KiB), -EPIPE (over, or a client's), -ENOMEM; then what was
+ * set before stands. */
 MINIRPC_API int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata);
 
 /* ---- To look at ---- */
@@ -192,15 +200,15 @@ MINIRPC_API const char *minirpc_call_authority(const minirpc_call *call); /* nev
 MINIRPC_API bool minirpc_call_is_server(const minirpc_call *call);
 
 /* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
- * given. "" while a client's call has no connection. */
+ * given. "" while a client's call has no connection. Still known in on_end. */
 MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
 
-/* The peer's certificate in DER, when it sent one and it was verified; NULL otherwise. Lives as
- * long as the connection. */
+/* The peer's certificate in DER, when it sent one and it was verified; NULL otherwise, and once the
+ * call has left its connection (in on_end). Lives as long as the connection: copy what you keep. */
 MINIRPC_API const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_len);
 
-/* When the call is given up, on the loop's clock, or MINIRPC_NEVER; and what is left until then,
- * never below 0. */
+/* When the call is given up, on the loop's clock; and what is left until then, never below 0. Both
+ * are MINIRPC_NEVER for a call without a deadline. */
 MINIRPC_API minirpc_time minirpc_call_deadline(const minirpc_call *call);
 MINIRPC_API minirpc_time minirpc_call_time_left(const minirpc_call *call);
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A channel: where a client's calls go. It names a server, not a connection: it connects when the
- *first call needs it, and again, with backoff, whenever the connection is lost.
+ * first call needs it, and again, with backoff, whenever the connection is lost.
  *
  *	minirpc_channel *channel;
  *
- *	r = minirpc_channel_new(&channel, NULL, "localhost:5051", NULL);   // NULL: no loop, for
- *_wait calls r = rpc_cache_get_wait(channel, &request, NULL, &response, &status);
+ *	r = minirpc_channel_new(&channel, NULL, "localhost:5051", NULL); // NULL: no loop, for _wait calls
+ *	r = rpc_cache_get_wait(channel, &request, NULL, &response, &status);
  *	minirpc_channel_free(channel);
  *
  * Targets [L-1]: "host:port", "dns:///host:port" (port 443 when missing), "ipv4:1.2.3.4:5",
- *"ipv6:[::1]:5", "unix:/path" (also "unix:relative" and "unix:///path"), and "attached:name" for
- *connections whose bytes the host moves (conn.h). ipv4 and ipv6 take a list:
- *"ipv4:10.0.0.1:5,10.0.0.2:5". */
+ * "ipv6:[::1]:5", "unix:/path" (also "unix:relative" and "unix:///path"), "unix-abstract:name", and
+ * "attached:name" for connections whose bytes the host moves (conn.h). ipv4 and ipv6 take a list:
+ * "ipv4:10.0.0.1:5,10.0.0.2:5". */
 #ifndef MINIRPC_CHANNEL_H
 #define MINIRPC_CHANNEL_H
 
@@ -47,8 +47,9 @@ struct minirpc_channel_options {
 };
 
 /* Makes a channel; nothing is resolved or connected yet. loop NULL: the channel brings a loop of
- * its own, and is used with _wait calls or minirpc_call_wait. Returns 0, -EINVAL (target that
- * cannot be parsed, limits out of range), -ENOMEM, -EMFILE or -ENFILE (own loop). */
+ * its own, and is used with _wait calls or minirpc_call_wait. Everything in options is copied.
+ * Returns 0, -EINVAL (target that cannot be parsed, limits out of range, a time below 0, an authority
+ * or user agent that is empty or not printable ASCII), -ENOMEM, -EMFILE or -ENFILE (own loop). */
 MINIRPC_API int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop,
 				    const char *target,
 				    const struct minirpc_channel_options *options);
@@ -65,8 +66,8 @@ MINIRPC_API enum minirpc_channel_state minirpc_channel_state(const minirpc_chann
 /* Connects without waiting for a call; does nothing unless IDLE. */
 MINIRPC_API void minirpc_channel_connect(minirpc_channel *channel);
 
-/* Calls fn(channel, user) once, in a turn of the loop, when the state is another than `last`. One
- * watcher at a time; NULL forgets it. */
+/* Calls fn(channel, user) once, in a turn of the loop, when the state is another than `last` (at
+ * once, in the next turn, when it is already). One watcher at a time; NULL forgets it. */
 MINIRPC_API void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state last,
 				       void (*fn)(minirpc_channel *channel, void *user),
 				       void *user);

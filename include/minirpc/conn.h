@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections whose bytes you move yourself: over a pipe, shared memory, a serial line, another
- *library's TLS.
+ * library's TLS.
  *
  * A connection is a byte machine. You give it the bytes that arrived, it gives you the bytes to
- *send:
+ * send:
  *
- *	minirpc_server_attach(server, &(struct minirpc_attach_options){ .peer = "pipe", .on_pending
- *= flush }, &conn);
+ *	minirpc_server_attach(server, &(struct minirpc_attach_options){ .peer = "pipe", .on_pending = flush },
+ *			      &conn);
  *
  *	static void flush(minirpc_conn *conn, void *user)
  *	{
  *		const void *data;
- *		size_t len;
+ *		size_t len, n;
  *
- *		while ((len = minirpc_conn_pending(conn, &data)) > 0)
- *			minirpc_conn_sent(conn, my_write(user, data, len));   // may be fewer; 0 for now
- *is fine, then stop
+ *		while ((len = minirpc_conn_pending(conn, &data)) > 0) {
+ *			n = my_write(user, data, len); // may be fewer than len
+ *			minirpc_conn_sent(conn, n);
+ *			if (n < len)
+ *				break; // and call flush again when there is room
+ *		}
  *	}
  *
  * minirpc_conn_receive only takes the bytes in; events are delivered in the next turn of the loop
- *that server or channel belong to, of whatever kind it is. With a manual loop that is
- *minirpc_loop_advance. */
+ * that server or channel belong to, of whatever kind it is. With a manual loop that is
+ * minirpc_loop_advance. */
 #ifndef MINIRPC_CONN_H
 #define MINIRPC_CONN_H
 
@@ -36,7 +39,8 @@ typedef struct minirpc_conn minirpc_conn;
 struct minirpc_attach_options {
 	const char *peer; /* what minirpc_call_peer says; copied */
 	/* There are bytes to fetch with minirpc_conn_pending, now or later. Once for each turn that
-	 * made some. */
+	 * made some; not again while some of them are unsent: what comes meanwhile shows up behind
+	 * them. */
 	void (*on_pending)(minirpc_conn *conn, void *user);
 	/* The connection has ended by itself (drained, protocol error, abuse, time limit); whatever
 	 * is pending should still be sent, then the transport closed. Call minirpc_conn_close when
@@ -52,7 +56,8 @@ MINIRPC_API int minirpc_server_attach(minirpc_server *server,
 				      minirpc_conn **ret_conn);
 
 /* Gives a channel with an "attached:" target its connection; the channel is READY from then on.
- * Returns 0, -EINVAL (another kind of target), -EISCONN (it has one), -ENOMEM. */
+ * Returns 0, -EINVAL (another kind of target, or the channel is being freed), -EISCONN (it has one),
+ * -ENOMEM. */
 MINIRPC_API int minirpc_channel_attach(minirpc_channel *channel,
 				       const struct minirpc_attach_options *options,
 				       minirpc_conn **ret_conn);

@@ -12,12 +12,12 @@
  * - its own (all defaults): a libev loop that minirpc_loop_run drives;
  * - the host's struct ev_loop (.ev): the host runs it, the library adds watchers to it;
  * - any other loop (.hooks): the host watches descriptors and one timer for the library, see struct
- *minirpc_loop_hooks;
+ *   minirpc_loop_hooks;
  * - by hand (.manual): no sockets at all; the host moves bytes (conn.h) and says what time it is.
- *Tests use this one.
+ *   Tests use this one.
  *
  * All callbacks to you come from one place in a turn of the loop, never from inside a verb that you
- *called. After them the turn sends, with one write for each connection, whatever they produced. */
+ * called. After them the turn sends, with one write for each connection, whatever they produced. */
 #ifndef MINIRPC_LOOP_H
 #define MINIRPC_LOOP_H
 
@@ -40,7 +40,9 @@ enum {
 };
 
 /* Five hooks bring any loop. All are called on the loop's thread only: a post from another thread
- * comes through a descriptor that is watched like any other. */
+ * comes through a descriptor that is watched like any other. They are also called from inside verbs
+ * (a send outside of a turn asks for one by wake_at), and `watch` already by minirpc_loop_new, before
+ * you have the loop. A hook only notes; it must not call back into the library. */
 struct minirpc_loop_hooks {
 	/* Starts watching fd, level-triggered, for the MINIRPC_READ / MINIRPC_WRITE bits in events
 	 * (0: none for now). When they come true call minirpc_loop_ready(loop, watch, bits), then,
@@ -76,8 +78,8 @@ struct minirpc_loop_options {
 	void *reserved[6];             /* leave 0 */
 };
 
-/* Makes a loop. Returns 0, -ENOMEM, -EMFILE or -ENFILE (no descriptor left), or -EINVAL (more than
- * one kind asked for, or hooks that lack one of the first four). */
+/* Makes a loop. Returns 0, -ENOMEM, -EMFILE or -ENFILE (no descriptor left), -EINVAL (more than one
+ * kind asked for, or hooks that lack one of the first four), or what the `watch` hook says. */
 MINIRPC_API int minirpc_loop_new(minirpc_loop **ret_loop,
 				 const struct minirpc_loop_options *options);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libminirpc: gRPC for C, client and server. This header includes the others; read them in this
- *order:
+ * order:
  *
  *	base.h      times, log levels, versions
  *	status.h    how a call ended
@@ -15,8 +15,8 @@
  *	conn.h      move the bytes yourself
  *
  * The usual start is a .proto file: `protoc --minirpc_out=. hello.proto` writes hello.pb-c.[ch] and
- *hello.minirpc.[ch]; examples/hello is a server and a client of a few lines each; docs/tour.md
- *explains them. */
+ * hello.minirpc.[ch]; examples/hello_server.c and examples/hello_client.c are a server and a client
+ * of a few lines each; docs/tour.md explains them. */
 #ifndef MINIRPC_MINIRPC_H
 #define MINIRPC_MINIRPC_H
 

@@ -8,7 +8,7 @@
  *	minirpc_server_free(server);
  *
  * For N cores: N threads, each with a loop and a server of its own, all listening on one port with
- *.reuse_port. */
+ * .reuse_port. */
 #ifndef MINIRPC_SERVER_H
 #define MINIRPC_SERVER_H
 
@@ -44,20 +44,21 @@ struct minirpc_listen_options {
 	void *reserved[4]; /* leave 0 */
 };
 
-/* Makes a server that does not listen yet. Returns 0, -EINVAL (limits out of range), -ENOMEM. */
+/* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL (no
+ * loop, limits out of range, TLS without a certificate), -ENOMEM. */
 MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 				   const struct minirpc_server_options *options);
 
-/* Stops hard, then frees: listeners close, connections too, open calls see on_end(UNAVAILABLE) no
- * more: their handles are gone when this returns. NULL is fine. May be called from a callback.
- * Returns NULL. */
+/* Frees: listeners close, connections close at once, and the handles of open calls are gone when this
+ * returns, without an on_end. Use minirpc_server_drain or minirpc_server_stop before, for a polite
+ * end. NULL is fine. May be called from a callback. Returns NULL. */
 MINIRPC_API minirpc_server *minirpc_server_free(minirpc_server *server);
 
 /* Adds a method as bytes; generated code does this through typed.h. For each call
  * events->on_headers is the first event, with this user pointer; minirpc_call_listen gives the call
  * another table or pointer. `drop` (may be NULL) is called with user when the server is freed.
  * method, path and events must stay valid as long as the server. Returns 0, -EEXIST (path is
- * taken), -EINVAL (path not "/service/method"), -ENOMEM; then drop is not called. */
+ * taken), -EINVAL (path not "/service/method", no events), -ENOMEM; then drop is not called. */
 MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
 				   const struct minirpc_call_events *events, void *user,
 				   void (*drop)(void *user));
@@ -66,16 +67,17 @@ MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_
  * Not while calls of it are open. An unknown path is fine. */
 MINIRPC_API void minirpc_server_remove(minirpc_server *server, const char *path);
 
-/* Listens on an address: "host:port", "[::1]:port", ":port" (any), "unix:/path". A name means every
- * address it resolves to, all on one and the same port, port 0 included. May be called several
- * times, also while running. Name resolution blocks. Returns 0, -EINVAL, -EADDRINUSE,
- * -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name), -EMFILE, -ENOMEM and what else the system says.
- */
+/* Listens on an address: "host:port", "[::1]:port", ":port" or "*:port" (any), "unix:/path",
+ * "unix-abstract:name". A name means every address it resolves to, all on one and the same port, port
+ * 0 included. May be called several times, also while running. Name resolution blocks. Returns 0,
+ * -EINVAL, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name), -EAGAIN (the name servers do
+ * not answer), -EMFILE, -ENOMEM, -ESHUTDOWN (draining or stopped) and what else the system says. */
 MINIRPC_API int minirpc_server_listen(minirpc_server *server, const char *address,
 				      const struct minirpc_listen_options *options);
 
 /* Adopts a listening socket, non-blocking or not (socket activation, sockets passed from a parent).
- * The server owns and closes it. Returns 0, -EINVAL, -ENOMEM. */
+ * The server owns and closes it, unless this fails: then it stays yours. Returns 0, -EINVAL (not a
+ * stream socket that listens), -EMFILE, -ENFILE, -ENOMEM, -ESHUTDOWN (draining or stopped). */
 MINIRPC_API int minirpc_server_listen_fd(minirpc_server *server, int fd);
 
 /* Stops gently: listeners close; every connection says GOAWAY in two steps [G-2], takes no new
@@ -85,7 +87,8 @@ MINIRPC_API int minirpc_server_listen_fd(minirpc_server *server, int fd);
 MINIRPC_API int minirpc_server_drain(minirpc_server *server, minirpc_time grace,
 				     void (*done)(minirpc_server *server, void *user), void *user);
 
-/* Stops hard: listeners and connections close now, open calls get on_end(UNAVAILABLE). */
+/* Stops hard: listeners close now, every connection says GOAWAY and closes within a second, open
+ * calls get on_end(UNAVAILABLE) in the next turn. A drain that was under way is done with it. */
 MINIRPC_API void minirpc_server_stop(minirpc_server *server);
 
 MINIRPC_API minirpc_loop *minirpc_server_loop(const minirpc_server *server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a call ended: one of gRPC's seventeen codes, a text for people, and optionally details for
- *programs.
+ * programs.
  *
  *	struct minirpc_status status = { 0 };
  *
@@ -10,8 +10,8 @@
  *	minirpc_status_clear(&status);
  *
  * A status that reaches an event (on_end) belongs to the library and is valid during the event;
- *copy it to keep it. A status that you fill in to end a call is yours: designated initialisers do,
- *and it may live on the stack. */
+ * copy it to keep it. A status that you fill in to end a call is yours: designated initialisers do,
+ * and it may live on the stack. */
 #ifndef MINIRPC_STATUS_H
 #define MINIRPC_STATUS_H
 

@@ -3,12 +3,12 @@
  *
  *	minirpc_tls *tls;
  *
- *	r = minirpc_tls_new(&tls, &(struct minirpc_tls_options){ .cert_file = "cert.pem", .key_file
- *= "key.pem" }); r = minirpc_server_new(&server, loop, &(struct minirpc_server_options){ .tls = tls
- *}); minirpc_tls_unref(tls);                 // the server keeps its own reference
+ *	r = minirpc_tls_new(&tls, &(struct minirpc_tls_options){ .cert_file = "cert.pem", .key_file = "key.pem" });
+ *	r = minirpc_server_new(&server, loop, &(struct minirpc_server_options){ .tls = tls });
+ *	minirpc_tls_unref(tls);                 // the server keeps its own reference
  *
  * Verification of chain and name is on, TLS is 1.2 or newer, ALPN "h2" is required at both ends
- *[N-3]. The same object may serve any number of channels and servers, on one thread. */
+ * [N-3]. The same object may serve any number of channels and servers, on one thread. */
 #ifndef MINIRPC_TLS_H
 #define MINIRPC_TLS_H
 
@@ -48,9 +48,9 @@ struct minirpc_tls_options {
 /* Makes a configuration: reads files, checks that key and certificate belong together. *ret_tls has
  * one reference, yours. Returns 0; -ENOENT, -EACCES, -EFBIG (above 4 MiB) or what else reading a
  * file says; -EBADMSG (no PEM, an encrypted key, or key and certificate do not match); -EINVAL (a
- * key without its certificate or the other way round, or file and memory for the same thing);
- * -ENOMEM. error (may be NULL) receives a sentence of at most error_size bytes that
- * names the file and the reason. */
+ * key without its certificate or the other way round, file and memory for the same thing, an SSL_CTX
+ * and files, or what is no regular file); -ENOMEM. error (may be NULL) receives a sentence of at most
+ * error_size bytes that names the file and the reason. */
 MINIRPC_API int minirpc_tls_new(minirpc_tls **ret_tls, const struct minirpc_tls_options *options);
 MINIRPC_API int minirpc_tls_new_explained(minirpc_tls **ret_tls,
 					  const struct minirpc_tls_options *options, char *error,

@@ -133,8 +133,8 @@ MINIRPC_API int minirpc_typed_send(minirpc_call *call, const ProtobufCMessage *m
 
 /* Server: sends the one response and ends the call with OK. The call is given back in any case;
  * when the response could not be taken it ends with RESOURCE_EXHAUSTED (no memory, too large)
- * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE, or -EINVAL and INTERNAL for a struct that was
- * never initialised. */
+ * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE (the call was over), -EPROTO (the response was sent
+ * before), or -EINVAL and INTERNAL for a struct that was never initialised. */
 MINIRPC_API int minirpc_typed_reply(minirpc_call *call, const ProtobufCMessage *response);
 
 /* ---- Server ---- */
