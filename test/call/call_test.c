@@ -316,7 +316,31 @@ START_TEST(a_deadline_ends_a_server_call_and_its_handler_hears_of_it) /* [D-3] *
 	advance(10);
 	ck_assert_int_eq(probe.ends, 1);
 	ck_assert_int_eq(probe.status.code, MINIRPC_DEADLINE_EXCEEDED);
+	ck_assert_int_eq(mrpc_lane_peek(&call->out)->kind, MRPC_END);
+	ck_assert(!call->out.was_cut);
+	ck_assert_int_eq(call->out_status.code, MINIRPC_DEADLINE_EXCEEDED);
+	ck_assert_int_eq(stream.resets, 0);
+	minirpc_call_end(call, NULL);
+	mrpc_call_detach(call);
+}
+END_TEST
+
+START_TEST(what_has_not_left_a_second_after_the_deadline_is_reset) /* [D-3] */
+{
+	struct probe probe = { 0 };
+	minirpc_call *call = make(MRPC_SERVER, &bidi, &probe);
+
+	mrpc_call_received_headers(call);
+	mrpc_call_set_deadline(call, now + 10);
+	settle();
+	minirpc_call_send(call, "not taken", 9);
+	advance(10);
+	ck_assert_int_eq(probe.ends, 1);
+	advance(MINIRPC_S(1) - 1);
+	ck_assert_int_eq(stream.resets, 0);
+	advance(1);
 	ck_assert_int_eq(stream.resets, 1);
+	ck_assert_int_eq(probe.ends, 1);
 	minirpc_call_end(call, NULL);
 }
 END_TEST
@@ -629,6 +653,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, the_peer_leaving_is_told_once_and_the_handle_stays_until_end);
 	tcase_add_test(c, a_deadline_ends_a_client_call_and_resets_its_stream);
 	tcase_add_test(c, a_deadline_ends_a_server_call_and_its_handler_hears_of_it);
+	tcase_add_test(c, what_has_not_left_a_second_after_the_deadline_is_reset);
 	tcase_add_test(c, a_deadline_also_ends_what_a_handler_left_in_the_queue);
 	tcase_add_test(c, a_server_that_aborts_answers_and_its_handler_hears_of_it);
 	tcase_add_test(c, cancel_says_nothing_more_and_resets);

@@ -6,7 +6,7 @@
 Prints `listening on HOST:PORT`. What is unusual, for tests:
   Store or Get of a key that begins with `slow` takes 10 s, or until the caller leaves;
   Get of `peek:user-agent`, `peek:deadline` (seconds left, or `none`), `peek:token` (account_token of the last Store)
-  tells what the server saw;
+  or `peek:dumps` (how many have begun) tells what the server saw;
   once the key `poison` is stored, Dump sends everything and ends with DATA_LOSS;
   once the key `molasses` is stored, Dump sends one item and then is slow;
   GetByToken of a token that begins with `slow` is slow too.
@@ -44,6 +44,7 @@ class Cache(rpc.CacheServicer):
         self.owners = {}
         self.accounts = accounts
         self.token = ''
+        self.dumps = 0
 
     def Store(self, request, context):
         decorate(context)
@@ -73,6 +74,8 @@ class Cache(rpc.CacheServicer):
             return pb.GetResp(val=b'none' if left is None or left > 1e6 else f'{left:.3f}'.encode())
         if request.key == 'peek:token':
             return pb.GetResp(val=self.token.encode())
+        if request.key == 'peek:dumps':
+            return pb.GetResp(val=b'%d' % self.dumps)
         with self.lock:
             if request.key not in self.values:
                 context.abort(grpc.StatusCode.NOT_FOUND, f'Key not found {request.key}')
@@ -81,6 +84,7 @@ class Cache(rpc.CacheServicer):
     def Dump(self, request, context):
         decorate(context)
         with self.lock:
+            self.dumps += 1
             items = sorted(self.values.items())
         for key, val in items:
             yield pb.DumpItem(key=key, val=val)

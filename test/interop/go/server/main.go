@@ -48,6 +48,7 @@ type cache struct {
 	owners   map[string]string
 	accounts accounts
 	token    string
+	dumps    int
 }
 
 func extras() (metadata.MD, metadata.MD) {
@@ -129,6 +130,8 @@ func (c *cache) Get(ctx context.Context, req *rpc.GetReq) (*rpc.GetResp, error) 
 		return &rpc.GetResp{Val: []byte("none")}, nil
 	case "peek:token":
 		return &rpc.GetResp{Val: []byte(c.token)}, nil
+	case "peek:dumps":
+		return &rpc.GetResp{Val: []byte(strconv.Itoa(c.dumps))}, nil
 	}
 	val, ok := c.values[req.Key]
 	if !ok {
@@ -142,6 +145,7 @@ func (c *cache) Dump(_ *rpc.DumpReq, stream rpc.Cache_DumpServer) error {
 	stream.SetHeader(header)
 	stream.SetTrailer(trailer)
 	c.mu.Lock()
+	c.dumps++
 	items := make([]*rpc.DumpItem, 0, len(c.values))
 	for key, val := range c.values {
 		items = append(items, &rpc.DumpItem{Key: key, Val: val})
