@@ -102,7 +102,9 @@ static size_t socket_story(size_t n, bool forever)
 					  &(struct minirpc_listen_options){ .ret_port = &port });
 	if (r == 0) {
 		snprintf(target, sizeof target, "localhost:%u", port);
-		r = minirpc_channel_new(&channel, loop, target, NULL);
+		r = minirpc_channel_new(
+			&channel, loop, target,
+			&(struct minirpc_channel_options){ .backoff_initial = MINIRPC_MS(1) });
 	}
 	ck_assert(r == 0 || r == -ENOMEM);
 	if (r == 0) {
