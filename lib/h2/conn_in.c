@@ -242,11 +242,12 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user)
 {
 	struct mrpc_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+	struct mrpc_conn *conn = user;
 
-	(void)user;
 	if (stream != NULL) {
 		stream->closed = true;
 		stream->close_code = error_code;
+		conn->open--;
 		mrpc_stream_due(stream, MRPC_DUE_CLOSED);
 	}
 	return 0;

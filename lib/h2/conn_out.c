@@ -346,7 +346,6 @@ static void submit_request(struct mrpc_stream *stream)
 		return;
 	}
 	stream->id = id;
-	stream->opened = true;
 	conn->open++;
 }
 

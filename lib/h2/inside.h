@@ -69,7 +69,6 @@ struct mrpc_stream {
 
 	unsigned due;
 	uint32_t reset_code, close_code;
-	bool opened;      /* counted in conn->open */
 	bool routed;      /* server: the call was attached */
 	bool headers_out; /* our headers were submitted */
 	bool deferred;    /* nghttp2 waits for mrpc_stream_resume */
@@ -77,7 +76,7 @@ struct mrpc_stream {
 	bool peer_done;   /* END_STREAM received */
 	bool data_done;   /* the data source said EOF */
 	bool we_done;     /* END_STREAM sent */
-	bool closed;
+	bool closed;      /* nghttp2 knows it no more; not counted in conn->open */
 	bool answered;      /* server: answer replaces the handler's */
 	bool final_headers; /* client: response headers that are not 1xx arrived */
 	bool too_large;     /* our header block did not fit */

@@ -52,7 +52,6 @@ int mrpc_request_begin(struct mrpc_conn *conn, int32_t id)
 	if (stream == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
 	stream->id = id;
-	stream->opened = true;
 	conn->open++;
 	nghttp2_session_set_stream_user_data(conn->session, id, stream);
 	if (running >= conn->limits.max_streams) { /* W-12 */

@@ -235,10 +235,6 @@ static void settle_closed(struct mrpc_stream *stream)
 	struct mrpc_conn *conn = stream->conn;
 
 	tell_closed(stream);
-	if (stream->opened) {
-		stream->opened = false;
-		conn->open--;
-	}
 	if (conn->role == MRPC_SERVER && stream->routed && stream->pin->has_handle) {
 		mrpc_task_sleep(&stream->task);
 		mrpc_list_remove(&stream->node);
