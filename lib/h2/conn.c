@@ -144,7 +144,7 @@ int mrpc_conn_fatal(struct mrpc_conn *conn, int error)
 				    nghttp2_strerror(error));
 		return -EPROTO;
 	}
-	/* limits.md 1: nghttp2 leaves a half-queued item behind; not another word with it. */
+	/* limits.md 1: nghttp2 may have left a half-queued item behind; not another word with it. */
 	conn->dead = conn->no_memory = true;
 	close_conn(conn, conn->role == MRPC_CLIENT ? MINIRPC_RESOURCE_EXHAUSTED : MINIRPC_CANCELLED,
 		   "out of memory");
@@ -473,6 +473,7 @@ static const struct mrpc_machine_ops machine_ops = {
 
 static void free_conn(struct mrpc_conn *conn)
 {
+	mrpc_session_free(conn);
 	mrpc_buf_clear(&conn->scratch);
 	mrpc_timers_clear(&conn->timers);
 	mrpc_free(conn->user_agent);
@@ -501,6 +502,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	conn->also = options->counts;
 	conn->scheme = options->scheme == NULL ? "http" : options->scheme;
 	conn->now = now;
+	mrpc_zone_init(&conn->zone);
 	mrpc_timers_init(&conn->timers);
 	mrpc_list_init(&conn->streams);
 	mrpc_list_init(&conn->lingering);

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "call/call.h"
 #include "h2/guard.h"
+#include "h2/zone.h"
 #include "wire/frame.h"
 #include "wire/header.h"
 #include "wire/timeout.h"
@@ -69,14 +70,14 @@ struct mrpc_stream {
 
 	unsigned due;
 	uint32_t reset_code, close_code;
-	bool routed;      /* server: the call was attached */
-	bool headers_out; /* our headers were submitted */
-	bool deferred;    /* nghttp2 waits for mrpc_stream_resume */
-	bool fair;        /* takes turns with other streams */
-	bool peer_done;   /* END_STREAM received */
-	bool data_done;   /* the data source said EOF */
-	bool we_done;     /* END_STREAM sent */
-	bool closed;      /* nghttp2 knows it no more; not counted in conn->open */
+	bool routed;        /* server: the call was attached */
+	bool headers_out;   /* our headers were submitted */
+	bool deferred;      /* nghttp2 waits for mrpc_stream_resume */
+	bool fair;          /* takes turns with other streams */
+	bool peer_done;     /* END_STREAM received */
+	bool data_done;     /* the data source said EOF */
+	bool we_done;       /* END_STREAM sent */
+	bool closed;        /* nghttp2 knows it no more; not counted in conn->open */
 	bool answered;      /* server: answer replaces the handler's */
 	bool final_headers; /* client: response headers that are not 1xx arrived */
 	bool too_large;     /* our header block did not fit */
@@ -132,8 +133,8 @@ struct mrpc_conn {
 	char reason[160];
 
 	nghttp2_session *session;
-	struct mrpc_list memory; /* nghttp2's blocks (session.c) */
-	bool no_memory;          /* nghttp2 failed to get some: its state is not to be trusted */
+	struct mrpc_zone zone; /* its memory */
+	bool no_memory;        /* it met the end of memory, and must not even clean up */
 	struct mrpc_guard guard;
 	struct mrpc_timers timers;
 	minirpc_time alarms[MRPC_ALARMS];
@@ -198,7 +199,7 @@ void mrpc_conn_set_state(struct mrpc_conn *conn, enum mrpc_conn_state state, con
 /* ---- session.c ---- */
 
 int mrpc_session_new(struct mrpc_conn *conn);
-void mrpc_session_free(struct mrpc_conn *conn);
+void mrpc_session_free(struct mrpc_conn *conn); /* also when new failed */
 
 /* ---- conn_in.c ---- */
 

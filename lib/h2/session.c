@@ -20,68 +20,26 @@
  * GOAWAY. */
 #define CONTINUATIONS 1000u
 
-/* Every block that nghttp2 has is in a list. After a failed allocation its session cannot be deleted
- * safely: Debian's 1.52 leaves a DATA item attached to its stream and freed at the same time
- * (nghttp2's fix 9277c1ab is in 1.61), and nghttp2_session_del ends the process. Then the blocks go
- * back without asking nghttp2. */
-struct block {
-	_Alignas(max_align_t) struct mrpc_list node;
-};
-
-static struct block *block_of(void *p)
+static void *mem_malloc(size_t size, void *zone)
 {
-	return (struct block *)p - 1;
+	return mrpc_zone_alloc(zone, size);
 }
 
-static void *keep(struct mrpc_conn *conn, struct block *block)
+static void mem_free(void *p, void *zone)
 {
-	if (block == NULL)
-		return NULL;
-	mrpc_list_push(&conn->memory, &block->node);
-	return block + 1;
+	mrpc_zone_free(zone, p);
 }
 
-static void *mem_malloc(size_t size, void *user)
+static void *mem_calloc(size_t n, size_t size, void *zone)
 {
 	size_t total;
 
-	return mrpc_add(size, sizeof(struct block), &total) ? keep(user, mrpc_alloc(total)) : NULL;
+	return mrpc_mul(n, size, &total) ? mrpc_zone_zalloc(zone, total) : NULL;
 }
 
-static void mem_free(void *p, void *user)
+static void *mem_realloc(void *p, size_t size, void *zone)
 {
-	(void)user;
-	if (p == NULL)
-		return;
-	mrpc_list_remove(&block_of(p)->node);
-	mrpc_free(block_of(p));
-}
-
-static void *mem_calloc(size_t n, size_t size, void *user)
-{
-	size_t total;
-
-	if (!mrpc_mul(n, size, &total) || !mrpc_add(total, sizeof(struct block), &total))
-		return NULL;
-	return keep(user, mrpc_zalloc(total));
-}
-
-static void *mem_realloc(void *p, size_t size, void *user)
-{
-	struct block *block;
-	size_t total;
-
-	if (p == NULL)
-		return mem_malloc(size, user);
-	if (!mrpc_add(size, sizeof(struct block), &total))
-		return NULL;
-	mrpc_list_remove(&block_of(p)->node);
-	block = mrpc_realloc(block_of(p), total);
-	if (block == NULL) {
-		keep(user, block_of(p));
-		return NULL;
-	}
-	return keep(user, block);
+	return mrpc_zone_realloc(zone, p, size);
 }
 
 static void set_options(nghttp2_option *option)
@@ -134,12 +92,11 @@ static int submit_settings(struct mrpc_conn *conn)
 
 int mrpc_session_new(struct mrpc_conn *conn)
 {
-	nghttp2_mem mem = { conn, mem_malloc, mem_free, mem_calloc, mem_realloc };
+	nghttp2_mem mem = { &conn->zone, mem_malloc, mem_free, mem_calloc, mem_realloc };
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *option;
 	int r;
 
-	mrpc_list_init(&conn->memory);
 	/* These two come from malloc, not from mem: nghttp2 offers no other way. */
 	if (nghttp2_session_callbacks_new(&callbacks) != 0)
 		return -ENOMEM;
@@ -155,24 +112,17 @@ int mrpc_session_new(struct mrpc_conn *conn)
 		    : nghttp2_session_client_new3(&conn->session, callbacks, conn, option, &mem);
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
-	if (r != 0)
+	if (r != 0) {
+		conn->session = NULL;
 		return -ENOMEM;
-
-	r = submit_settings(conn);
-	if (r < 0) {
-		conn->no_memory = true;
-		mrpc_session_free(conn);
 	}
-	return r;
+	return submit_settings(conn);
 }
 
 void mrpc_session_free(struct mrpc_conn *conn)
 {
-	struct mrpc_list *node;
-
-	if (!conn->no_memory)
+	if (conn->session != NULL && !conn->no_memory)
 		nghttp2_session_del(conn->session);
-	while ((node = mrpc_list_pop(&conn->memory)) != NULL)
-		mrpc_free(mrpc_container(node, struct block, node));
 	conn->session = NULL;
+	mrpc_zone_clear(&conn->zone);
 }

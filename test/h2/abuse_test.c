@@ -403,8 +403,7 @@ static void fragments(struct raw *raw, int continuations)
 			      ":authority", "here", "content-type", "application/grpc"));
 	raw_frame(raw, HEADERS, END_STREAM, 1, mrpc_buf_bytes(&block), mrpc_buf_len(&block));
 	for (int i = 1; i <= continuations; i++)
-		raw_frame(raw, CONTINUATION, i == continuations ? END_HEADERS : 0, 1, NULL,
-			  0);
+		raw_frame(raw, CONTINUATION, i == continuations ? END_HEADERS : 0, 1, NULL, 0);
 	mrpc_buf_clear(&block);
 }
 

@@ -58,6 +58,8 @@ struct pair *pair_new_with(const struct minirpc_conn_limits *client,
 			   const struct minirpc_conn_limits *server);
 struct pair *pair_server_only(const struct minirpc_conn_limits *limits);
 struct pair *pair_client_only(const struct minirpc_conn_limits *limits);
+/* As pair_new; NULL when there is no memory. */
+struct pair *pair_try(void);
 void pair_free(struct pair *pair);
 
 /* Runs turns and moves bytes until nothing moves any more. */
@@ -72,6 +74,9 @@ void pair_advance(struct pair *pair, minirpc_time span);
 struct probe *pair_call(struct pair *pair, const char *path, unsigned flags, minirpc_time timeout);
 struct probe *pair_call_with(struct pair *pair, const char *path, unsigned flags,
 			     minirpc_time timeout, const struct minirpc_field *metadata);
+
+/* Ties a client's call to a probe; nothing can fail. */
+void pair_probe(struct probe *probe, struct pair *pair, minirpc_call *call, unsigned flags);
 
 /* A unary call to the end of its request. */
 struct probe *pair_unary(struct pair *pair, const char *message);

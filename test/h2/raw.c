@@ -67,8 +67,8 @@ void raw_bytes(struct raw *raw, const void *data, size_t len)
 void raw_frame(struct raw *raw, int type, int flags, uint32_t id, const void *payload, size_t len)
 {
 	const uint8_t head[9] = { (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,
-				  (uint8_t)type,	(uint8_t)flags,	     (uint8_t)(id >> 24),
-				  (uint8_t)(id >> 16),	(uint8_t)(id >> 8),  (uint8_t)id };
+				  (uint8_t)type,        (uint8_t)flags,      (uint8_t)(id >> 24),
+				  (uint8_t)(id >> 16),  (uint8_t)(id >> 8),  (uint8_t)id };
 
 	raw_bytes(raw, head, sizeof head);
 	if (len > 0)
@@ -123,8 +123,7 @@ void raw_headers(struct raw *raw, uint32_t id, int flags, const char *const *fie
 	mrpc_buf_clear(&block);
 }
 
-void raw_request(struct raw *raw, uint32_t id, int flags, const char *path,
-		 const char *const *more)
+void raw_request(struct raw *raw, uint32_t id, int flags, const char *path, const char *const *more)
 {
 	struct mrpc_buf block = { 0 };
 
@@ -220,10 +219,9 @@ static void note(struct raw *raw, const uint8_t *head, const uint8_t *payload, s
 	struct seen *seen = &raw->seen[raw->seen_count++];
 
 	ck_assert_int_lt(raw->seen_count, SEEN);
-	*seen = (struct seen){ .type = head[3],
-			       .flags = head[4],
-			       .id = get32(head + 5),
-			       .len = len };
+	*seen = (struct seen){
+		.type = head[3], .flags = head[4], .id = get32(head + 5), .len = len
+	};
 	memcpy(seen->bytes, payload, len < sizeof seen->bytes ? len : sizeof seen->bytes);
 	if (seen->type == HEADERS) {
 		size_t skip = (seen->flags & 0x20) != 0 ? 5 : 0; /* priority */
@@ -265,8 +263,7 @@ void raw_send(struct raw *raw)
 	size_t len = mrpc_buf_len(&raw->out);
 
 	if (len > 0)
-		raw->result =
-			pair_give(raw->pair, raw->conn, mrpc_buf_bytes(&raw->out), len);
+		raw->result = pair_give(raw->pair, raw->conn, mrpc_buf_bytes(&raw->out), len);
 	mrpc_buf_empty(&raw->out);
 	pair_turn(raw->pair);
 	if (!raw->wire->stalled)

@@ -5,7 +5,18 @@
 
 #include "pair.h"
 
-enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+enum {
+	DATA,
+	HEADERS,
+	PRIORITY,
+	RST_STREAM,
+	SETTINGS,
+	PUSH,
+	PING,
+	GOAWAY,
+	WINDOW_UPDATE,
+	CONTINUATION
+};
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 
 /* A frame that our conn sent. */
@@ -13,8 +24,8 @@ struct seen {
 	int type, flags;
 	uint32_t id;
 	size_t len;
-	uint32_t code;	    /* RST_STREAM, GOAWAY: error; WINDOW_UPDATE: increment */
-	uint32_t last;	    /* GOAWAY: last stream id */
+	uint32_t code;      /* RST_STREAM, GOAWAY: error; WINDOW_UPDATE: increment */
+	uint32_t last;      /* GOAWAY: last stream id */
 	uint8_t bytes[64];  /* the payload's beginning */
 	char headers[2048]; /* "name: value\n" of each field */
 };

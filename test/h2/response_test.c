@@ -29,11 +29,10 @@ START_TEST(W_1_request_headers_and_their_order)
 	struct raw *raw = raw_server(NULL);
 	struct probe *probe;
 
-	probe = pair_call_with(raw->pair, "/t/unary", 0, MS(50),
-			       (const struct minirpc_field[]){ { "x-a", "1" },
-							       { "b-bin", "\xab\xab\xab", 3 },
-							       { "x-a", "2" },
-							       { 0 } });
+	probe = pair_call_with(
+		raw->pair, "/t/unary", 0, MS(50),
+		(const struct minirpc_field[]){
+			{ "x-a", "1" }, { "b-bin", "\xab\xab\xab", 3 }, { "x-a", "2" }, { 0 } });
 	minirpc_call_send(probe->call, "ask", 3);
 	minirpc_call_end(probe->call, NULL);
 	raw->pair->now += MS(10); /* what is left when it leaves */
@@ -136,12 +135,12 @@ START_TEST(S_3_http_status_without_grpc_status)
 		const char *status;
 		enum minirpc_code code;
 	} cases[] = {
-		{ "400", MINIRPC_INTERNAL },	{ "401", MINIRPC_UNAUTHENTICATED },
+		{ "400", MINIRPC_INTERNAL },          { "401", MINIRPC_UNAUTHENTICATED },
 		{ "403", MINIRPC_PERMISSION_DENIED }, { "404", MINIRPC_UNIMPLEMENTED },
-		{ "429", MINIRPC_UNAVAILABLE }, { "502", MINIRPC_UNAVAILABLE },
-		{ "503", MINIRPC_UNAVAILABLE }, { "504", MINIRPC_UNAVAILABLE },
-		{ "415", MINIRPC_UNKNOWN },	{ "500", MINIRPC_UNKNOWN },
-		{ "200", MINIRPC_UNKNOWN },	{ "431", MINIRPC_UNKNOWN },
+		{ "429", MINIRPC_UNAVAILABLE },       { "502", MINIRPC_UNAVAILABLE },
+		{ "503", MINIRPC_UNAVAILABLE },       { "504", MINIRPC_UNAVAILABLE },
+		{ "415", MINIRPC_UNKNOWN },           { "500", MINIRPC_UNKNOWN },
+		{ "200", MINIRPC_UNKNOWN },           { "431", MINIRPC_UNKNOWN },
 	};
 
 	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
@@ -659,9 +658,9 @@ START_TEST(C_3_an_unknown_encoding_in_an_answer_is_internal)
 	struct raw *raw = raw_server(NULL);
 	struct probe *probe = asked(raw);
 
-	raw_headers(raw, 1, 0,
-		    RAW(":status", "200", "content-type", "application/grpc", "grpc-encoding",
-			"gzip"));
+	raw_headers(
+		raw, 1, 0,
+		RAW(":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip"));
 	raw_send(raw);
 	ck_ended(probe, MINIRPC_INTERNAL);
 	raw_free(raw);
@@ -671,8 +670,8 @@ END_TEST
 START_TEST(malformed_answers_cost_only_their_call)
 {
 	static const char *const bad[][3] = {
-		{ "X-Upper", "1" },	 { "connection", "close" }, { ":status", "200" },
-		{ ":path", "/" },	 { "te", "gzip" },	    { "transfer-encoding", "chunked" },
+		{ "X-Upper", "1" }, { "connection", "close" }, { ":status", "200" },
+		{ ":path", "/" },   { "te", "gzip" },          { "transfer-encoding", "chunked" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* Zone: the memory of one nghttp2 session, which can be given back without asking nghttp2.
+ *
+ * When an allocation fails while nghttp2 (before 1.61) queues DATA, it frees the item and leaves it
+ * attached to its stream; nghttp2_session_del then frees it again. So after NGHTTP2_ERR_NOMEM not
+ * even that may be called, and the zone is cleared instead.
+ *
+ *	[list node | size class][ bytes ...
+ *
+ * Small blocks that come back stay at hand for the next call, in classes of 64 bytes, a few KiB in
+ * all: a call takes and returns a dozen of them. */
+#include "h2/zone.h"
+
+#include "base/alloc.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+#define STEP 64u
+#define KEEP 8192u /* bytes at hand, at most */
+
+struct mrpc_zone_block {
+	union {
+		struct mrpc_list node;        /* handed out */
+		struct mrpc_zone_block *next; /* at hand */
+	};
+	size_t size; /* of the bytes */
+	alignas(16) unsigned char bytes[];
+};
+
+static struct mrpc_zone_block *block_of(void *p)
+{
+	return mrpc_container(p, struct mrpc_zone_block, bytes);
+}
+
+/* Rounds size up to its class; MRPC_ZONE_CLASSES for a large one. */
+static size_t class_of(size_t *size)
+{
+	size_t class = (*size + STEP - 1) / STEP;
+
+	if (class > MRPC_ZONE_CLASSES)
+		return MRPC_ZONE_CLASSES;
+	class = class == 0 ? 0 : class - 1;
+	*size = (class + 1) * STEP;
+	return class;
+}
+
+void mrpc_zone_init(struct mrpc_zone *zone)
+{
+	*zone = (struct mrpc_zone){ 0 };
+	mrpc_list_init(&zone->used);
+}
+
+void mrpc_zone_clear(struct mrpc_zone *zone)
+{
+	struct mrpc_list *node;
+
+	while ((node = mrpc_list_pop(&zone->used)) != NULL)
+		mrpc_free(mrpc_container(node, struct mrpc_zone_block, node));
+	for (size_t class = 0; class < MRPC_ZONE_CLASSES; class ++) {
+		struct mrpc_zone_block *block = zone->free[class], *next;
+
+		for (; block != NULL; block = next) {
+			next = block->next;
+			mrpc_free(block);
+		}
+		zone->free[class] = NULL;
+	}
+	zone->free_bytes = 0;
+}
+
+static struct mrpc_zone_block *take(struct mrpc_zone *zone, size_t class)
+{
+	struct mrpc_zone_block *block;
+
+	if (class == MRPC_ZONE_CLASSES || zone->free[class] == NULL)
+		return NULL;
+	block = zone->free[class];
+	zone->free[class] = block->next;
+	zone->free_bytes -= block->size;
+	return block;
+}
+
+void *mrpc_zone_alloc(struct mrpc_zone *zone, size_t size)
+{
+	size_t class = class_of(&size), total;
+	struct mrpc_zone_block *block = take(zone, class);
+
+	if (block == NULL) {
+		if (!mrpc_add(size, sizeof *block, &total))
+			return NULL;
+		block = mrpc_alloc(total);
+		if (block == NULL)
+			return NULL;
+		block->size = size;
+	}
+	mrpc_list_push(&zone->used, &block->node);
+	return block->bytes;
+}
+
+void *mrpc_zone_zalloc(struct mrpc_zone *zone, size_t size)
+{
+	void *p = mrpc_zone_alloc(zone, size);
+
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+void *mrpc_zone_realloc(struct mrpc_zone *zone, void *p, size_t size)
+{
+	void *fresh;
+
+	if (p != NULL && size <= block_of(p)->size)
+		return p;
+	fresh = mrpc_zone_alloc(zone, size);
+	if (fresh == NULL || p == NULL)
+		return fresh;
+	memcpy(fresh, p, block_of(p)->size);
+	mrpc_zone_free(zone, p);
+	return fresh;
+}
+
+void mrpc_zone_free(struct mrpc_zone *zone, void *p)
+{
+	struct mrpc_zone_block *block;
+	size_t size, class;
+
+	if (p == NULL)
+		return;
+	block = block_of(p);
+	size = block->size;
+	class = class_of(&size);
+	mrpc_list_remove(&block->node);
+	if (class == MRPC_ZONE_CLASSES || zone->free_bytes + size > KEEP) {
+		mrpc_free(block);
+		return;
+	}
+	block->next = zone->free[class];
+	zone->free[class] = block;
+	zone->free_bytes += size;
+}
