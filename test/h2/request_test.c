@@ -508,7 +508,7 @@ START_TEST(D_3_a_deadline_over_on_arrival_is_answered_without_a_handler)
 }
 END_TEST
 
-START_TEST(D_3_at_the_deadline_the_handler_is_told_and_the_stream_reset)
+START_TEST(D_3_at_the_deadline_the_handler_is_told_and_the_client_answered)
 {
 	struct raw *raw = raw_client(NULL);
 	struct mrpc_machine *machine = mrpc_conn_machine(raw->conn);
@@ -523,8 +523,28 @@ START_TEST(D_3_at_the_deadline_the_handler_is_told_and_the_stream_reset)
 	raw_read(raw);
 	ck_assert_int_eq(raw->pair->served[0].ends, 1);
 	ck_assert_int_eq(raw->pair->served[0].code, MINIRPC_DEADLINE_EXCEEDED);
+	ck_has(raw_find(raw, HEADERS, 1), "grpc-status: 4\n");
+	ck_assert_int_eq(raw_find(raw, HEADERS, 1)->flags & END_STREAM, END_STREAM);
+	raw_free(raw);
+}
+END_TEST
+
+START_TEST(D_3_what_cannot_leave_at_the_deadline_is_reset)
+{
+	struct raw *raw = raw_client(NULL);
+	static uint8_t zeros[100000]; /* more than the client's window */
+
+	raw->pair->hold = true;
+	raw_request(raw, 1, END_STREAM, "/t/stream", RAW("grpc-timeout", "50m"));
+	raw_send(raw);
+	minirpc_call_send(raw->pair->served[0].call, zeros, sizeof zeros);
+	raw_send(raw);
+	pair_advance(raw->pair, MS(50));
+	raw_read(raw);
+	ck_assert_int_eq(raw->pair->served[0].code, MINIRPC_DEADLINE_EXCEEDED);
+	pair_advance(raw->pair, MINIRPC_S(1));
+	raw_read(raw);
 	ck_assert_int_eq(raw_find(raw, RST_STREAM, 1)->code, NGHTTP2_CANCEL);
-	ck_assert_int_eq(raw_count(raw, HEADERS, 1), 0);
 	raw_free(raw);
 }
 END_TEST
@@ -767,7 +787,8 @@ Suite *suite(void)
 	tcase_add_test(t, D_1_a_timeout_becomes_the_deadline);
 	tcase_add_test(t, D_1_a_malformed_timeout_is_400_and_internal);
 	tcase_add_test(t, D_3_a_deadline_over_on_arrival_is_answered_without_a_handler);
-	tcase_add_test(t, D_3_at_the_deadline_the_handler_is_told_and_the_stream_reset);
+	tcase_add_test(t, D_3_at_the_deadline_the_handler_is_told_and_the_client_answered);
+	tcase_add_test(t, D_3_what_cannot_leave_at_the_deadline_is_reset);
 	tcase_add_test(t, D_4_a_reset_from_the_client_cancels_the_handler);
 	tcase_add_test(t, S_7_a_message_at_the_limit_is_served_and_one_byte_more_is_refused);
 	tcase_add_test(t, S_8_details_travel_as_unpadded_base64);
