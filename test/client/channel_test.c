@@ -46,7 +46,7 @@ START_TEST(streams_of_each_kind_run_over_a_pipe)
 	struct probe listed = { 0 }, summed = { 0 }, chatted = { 0 };
 
 	pair_connect(&pair);
-	probe_call(&listed, pair.channel, &list, NULL);
+	probe_call(&listed, pair.channel, &letters, NULL);
 	probe_call(&summed, pair.channel, &sum, NULL);
 	probe_call(&chatted, pair.channel, &chat, NULL);
 	for (int i = 0; i < 3; i++)

@@ -10,7 +10,7 @@ struct seen seen;
 
 const struct minirpc_method echo = { .path = "/t.T/echo" };
 const struct minirpc_method hang = { .path = "/t.T/hang" };
-const struct minirpc_method list = { .path = "/t.T/list", .flags = MINIRPC_SERVER_STREAMING };
+const struct minirpc_method letters = { .path = "/t.T/list", .flags = MINIRPC_SERVER_STREAMING };
 const struct minirpc_method sum = { .path = "/t.T/sum", .flags = MINIRPC_CLIENT_STREAMING };
 const struct minirpc_method chat = {
 	.path = "/t.T/chat",
@@ -129,7 +129,7 @@ int pair_try_serve(minirpc_server *server)
 	if (r == 0)
 		r = minirpc_server_add(server, &hang, &hang_events, NULL, NULL);
 	if (r == 0)
-		r = minirpc_server_add(server, &list, &list_events, NULL, NULL);
+		r = minirpc_server_add(server, &letters, &list_events, NULL, NULL);
 	if (r == 0)
 		r = minirpc_server_add(server, &sum, &begin_sum_events, NULL, NULL);
 	if (r == 0)

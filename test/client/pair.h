@@ -62,7 +62,7 @@ struct probe {
 };
 
 extern const struct minirpc_call_events probe_events;
-extern const struct minirpc_method echo, hang, list, sum, chat;
+extern const struct minirpc_method echo, hang, letters, sum, chat;
 
 /* Opens a call; for a method with one request sends "hello" and ends. Asserts that it works. */
 void probe_call(struct probe *probe, minirpc_channel *channel, const struct minirpc_method *method,
