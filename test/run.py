@@ -31,9 +31,9 @@ def build(folder, *options, env=None, targets=()):
     return sh('ninja', '-C', folder, '--quiet', *targets, env=env).returncode == 0
 
 
-def meson_tests(folder, label, *arguments):
+def meson_tests(folder, label, *arguments, env=None):
     """Runs the tests that meson knows, one at a time for each core; counts what meson's own log says."""
-    sh('meson', 'test', '-C', folder, '--no-rebuild', '--print-errorlogs', *arguments)
+    sh('meson', 'test', '-C', folder, '--no-rebuild', '--print-errorlogs', *arguments, env=dict(os.environ, **(env or {})))
     counts = [0, 0, 0]
     try:
         with open(f'{folder}/meson-logs/testlog.json') as log:
@@ -46,6 +46,37 @@ def meson_tests(folder, label, *arguments):
         if kind == 1:
             print(f'FAILED: {label} {result["name"]}')
     return tuple(counts)
+
+
+def clang_build(folder):
+    """The other compiler has nothing to say either."""
+    if shutil.which('clang') is None:
+        print('skipped: build with clang: there is none')
+        return 0, 0, 1
+    return (1, 0, 0) if build(folder, env={'CC': 'clang'}) else (0, 1, 0)
+
+
+def sanitized_tests(folder, everything):
+    """The suite under AddressSanitizer and UndefinedBehaviorSanitizer; the sweep tries fewer places unless --all."""
+    if shutil.which('clang') is None:
+        print('skipped: sanitized tests: no clang')
+        return 0, 0, 1
+    if not build(folder, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1', env={'CC': 'clang'}):
+        return 0, 1, 0
+    return meson_tests(folder, 'sanitized', '--timeout-multiplier=10', env={
+        'SWEEP_STEP': '7' if everything else '101',
+        'ASAN_OPTIONS': 'detect_stack_use_after_return=1', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
+
+
+def valgrind_tests(folder):
+    """The unit tests and stories under valgrind, in one process each so that leaks are seen."""
+    if shutil.which('valgrind') is None:
+        print('skipped: valgrind: there is none')
+        return 0, 0, 1
+    suites = ['base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'proto', 'scenario']
+    return meson_tests(folder, 'valgrind', '--timeout-multiplier=100', *[f'--suite={s}' for s in suites],
+                       '--wrapper=valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite',
+                       env={'CK_FORK': 'no', 'CK_TIMEOUT_MULTIPLIER': '100'})
 
 
 def fuzz(folder, seconds):
@@ -105,11 +136,16 @@ def main():
         add('tests', meson_tests(BUILD, 'plain'))
         add('consumers', consumers.run(BUILD))
     add('walls', walls.run(BUILD))
-    if everything:
-        add('fuzz', fuzz('build-fuzz', 60))
-
+    add('build with clang', clang_build('build-clang'))
     if everything or os.environ.get('CI'):
+        add('sanitized tests', sanitized_tests('build-asan', everything))
         add('interop', interop_tests(BUILD))
+    if everything:
+        sh('test/install', 'all')
+        add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
+                                                    env={'SWEEP_STEP': '1'}))
+        add('valgrind', valgrind_tests(BUILD))
+        add('fuzz', fuzz('build-fuzz', 60))
 
     line = f'{total[0]} passed, {total[1]} failed'
     if total[2]:

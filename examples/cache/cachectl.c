@@ -59,7 +59,7 @@ struct ctl {
 	minirpc_channel *channel;
 };
 
-static _Noreturn void wrong_usage(const char *format, ...)
+static _Noreturn MINIRPC_PRINTF(1, 2) void wrong_usage(const char *format, ...)
 {
 	va_list args;
 

@@ -239,6 +239,8 @@ int mrpc_typed_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t
 		fail(&scan, -E2BIG, descriptor, NULL, "needs too much memory");
 		return -E2BIG;
 	}
+	if (data == NULL) /* an empty message may come without a place */
+		data = (const uint8_t *)"";
 	if (!scan_message(&scan, descriptor, data, data + len, 0))
 		return ret_fault->error;
 	if (scan.missing.error != 0 && !scan.is_odd) {
