@@ -474,6 +474,7 @@ static const struct mrpc_machine_ops machine_ops = {
 static void free_conn(struct mrpc_conn *conn)
 {
 	mrpc_session_free(conn);
+	mrpc_zone_clear(&conn->zone);
 	mrpc_buf_clear(&conn->scratch);
 	mrpc_timers_clear(&conn->timers);
 	mrpc_free(conn->user_agent);

@@ -124,5 +124,4 @@ void mrpc_session_free(struct mrpc_conn *conn)
 	if (conn->session != NULL && !conn->no_memory)
 		nghttp2_session_del(conn->session);
 	conn->session = NULL;
-	mrpc_zone_clear(&conn->zone);
 }

@@ -12,8 +12,6 @@
  * it may open, by resetting them [limits.md 2, Rapid Reset]. */
 #include "h2/inside.h"
 
-#include "base/alloc.h"
-
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,7 +19,7 @@ static void on_run(struct mrpc_task *task);
 
 struct mrpc_stream *mrpc_stream_new(struct mrpc_conn *conn)
 {
-	struct mrpc_stream *stream = mrpc_zalloc(sizeof *stream);
+	struct mrpc_stream *stream = mrpc_zone_zalloc(&conn->zone, sizeof *stream);
 
 	if (stream == NULL)
 		return NULL;
@@ -45,7 +43,7 @@ void mrpc_stream_free(struct mrpc_stream *stream)
 	}
 	if (stream->conn->block.stream == stream)
 		stream->conn->block.stream = NULL;
-	mrpc_free(stream);
+	mrpc_zone_free(&stream->conn->zone, stream);
 }
 
 /* ---- The call's side ---- */

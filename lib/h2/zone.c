@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Zone: the memory of one nghttp2 session, which can be given back without asking nghttp2.
+/* Zone: the memory of one nghttp2 session, which can be given back without asking nghttp2; and of
+ * our streams beside it.
  *
  * When an allocation fails while nghttp2 (before 1.61) queues DATA, it frees the item and leaves it
  * attached to its stream; nghttp2_session_del then frees it again. So after NGHTTP2_ERR_NOMEM not
@@ -7,8 +8,8 @@
  *
  *	[list node | size class][ bytes ...
  *
- * Small blocks that come back stay at hand for the next call, in classes of 64 bytes, a few KiB in
- * all: a call takes and returns a dozen of them. */
+ * Small blocks that come back stay at hand for the next call, in classes of 64 bytes: a call takes
+ * and returns a dozen of them. */
 #include "h2/zone.h"
 
 #include "base/alloc.h"
@@ -17,7 +18,7 @@
 #include <string.h>
 
 #define STEP 64u
-#define KEEP 8192u /* bytes at hand, at most */
+#define KEEP 65536u /* bytes at hand, at most; only a connection with many calls at once gets there */
 
 struct mrpc_zone_block {
 	union {
