@@ -58,6 +58,13 @@ static void wake_writer(struct mrpc_lane *lane)
 		mrpc_turn_wake(lane->turn, lane->writer);
 }
 
+/* An empty message costs memory too, and its prefix on the wire: a writer of nothing but those must meet the
+ * limit as any other. */
+static size_t weight(const struct mrpc_part *part)
+{
+	return MRPC_PREFIX + part->len;
+}
+
 static bool accepts(const struct mrpc_lane *lane, enum mrpc_part_kind kind)
 {
 	switch (lane->state) {
@@ -106,7 +113,7 @@ int mrpc_lane_push(struct mrpc_lane *lane, struct mrpc_part *part)
 	assert(part->kind == MRPC_MESSAGE);
 	if (!accepts(lane, MRPC_MESSAGE))
 		return -EPIPE;
-	lane->unread += part->len;
+	lane->unread += weight(part);
 	if (lane->messages < 2)
 		lane->messages++;
 	append(lane, part);
@@ -167,9 +174,9 @@ static struct mrpc_part *advance(struct mrpc_lane *lane)
 			lane->tail = NULL;
 	}
 	if (part->kind == MRPC_MESSAGE) {
-		lane->unread -= part->len;
+		lane->unread -= weight(part);
 		if (lane->retained)
-			lane->kept += part->len;
+			lane->kept += weight(part);
 		if (part->credit > 0) {
 			lane->taken += part->credit;
 			wake_writer(lane);

@@ -21,7 +21,7 @@ struct mrpc_lane {
 	struct mrpc_part *head;   /* first part kept */
 	struct mrpc_part *tail;
 	struct mrpc_part *cursor; /* next part to read; NULL: none */
-	size_t unread;            /* bytes of messages from the cursor on */
+	size_t unread;            /* bytes of messages from the cursor on, prefixes included */
 	size_t kept;              /* bytes of messages before the cursor (retained only) */
 	size_t limit;      /* send rule: no message is taken while unread >= limit; 0: no limit */
 	size_t taken;      /* credit of the parts read since mrpc_lane_credit was asked */

@@ -215,6 +215,22 @@ START_TEST(cutting_drops_what_is_unread_and_leaves_the_end)
 }
 END_TEST
 
+START_TEST(empty_messages_meet_the_limit_too)
+{
+	struct ends ends;
+
+	begin(&ends);
+	ends.lane.limit = 10 * MRPC_PREFIX;
+	mrpc_lane_push_headers(&ends.lane);
+	for (int i = 0; i < 10; i++) {
+		ck_assert(mrpc_lane_has_room(&ends.lane));
+		push(&ends, "");
+	}
+	ck_assert(!mrpc_lane_has_room(&ends.lane));
+	mrpc_lane_clear(&ends.lane);
+}
+END_TEST
+
 START_TEST(a_retained_lane_rewinds_to_its_beginning_with_everything)
 {
 	struct ends ends;
@@ -227,11 +243,11 @@ START_TEST(a_retained_lane_rewinds_to_its_beginning_with_everything)
 	for (int attempt = 0; attempt < 3; attempt++) {
 		expect_kind(&ends, MRPC_HEADERS);
 		expect(&ends, "a");
-		ck_assert_uint_eq(ends.lane.kept, 1);
-		ck_assert_uint_eq(ends.lane.unread, 2);
+		ck_assert_uint_eq(ends.lane.kept, MRPC_PREFIX + 1);
+		ck_assert_uint_eq(ends.lane.unread, MRPC_PREFIX + 2);
 		expect(&ends, "bc");
 		mrpc_lane_rewind(&ends.lane);
-		ck_assert_uint_eq(ends.lane.unread, 3);
+		ck_assert_uint_eq(ends.lane.unread, 2 * MRPC_PREFIX + 3);
 	}
 	mrpc_lane_end(&ends.lane);
 	expect_kind(&ends, MRPC_HEADERS);
@@ -298,6 +314,7 @@ Suite *suite(void)
 	tcase_add_test(c, a_writer_that_was_not_refused_hears_nothing_of_room);
 	tcase_add_test(c, reading_makes_credit_due_and_asking_forgets_it);
 	tcase_add_test(c, cutting_drops_what_is_unread_and_leaves_the_end);
+	tcase_add_test(c, empty_messages_meet_the_limit_too);
 	tcase_add_test(c, a_retained_lane_rewinds_to_its_beginning_with_everything);
 	tcase_add_test(c, committing_drops_what_was_read_and_keeps_the_rest);
 	tcase_add_test(c, a_part_grows_and_keeps_its_bytes);
