@@ -13,6 +13,8 @@ import sys
 
 from consumers import run as consumers
 from interop import run as interop
+import docs
+import spec_map
 import walls
 
 BUILD = 'build-test'
@@ -136,6 +138,7 @@ def main():
         add('tests', meson_tests(BUILD, 'plain'))
         add('consumers', consumers.run(BUILD))
     add('walls', walls.run(BUILD))
+    add('docs', tuple(map(sum, zip(docs.run(), spec_map.run()))))
     add('build with clang', clang_build('build-clang'))
     if everything or os.environ.get('CI'):
         add('sanitized tests', sanitized_tests('build-asan', everything))

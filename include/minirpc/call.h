@@ -118,7 +118,8 @@ MINIRPC_API int minirpc_call_wait(minirpc_call *call);
 /* Sends one message; the bytes are copied.
  *
  * The only rule to learn: a message is taken whole while the bytes that wait in this call are fewer
- * than its queue limit (64 KiB unless set), so an empty queue takes any message. Otherwise the
+ * than its queue limit (64 KiB unless set; a message weighs 5 bytes more than its data), so an empty
+ * queue takes any message. Otherwise the
  * answer is -EAGAIN, nothing was taken, and one on_writable follows when there is room: when half of
  * the limit is free, not for each message. Returns 0, -EAGAIN, -EPIPE (our side has ended, or the
  * call is over), -EMSGSIZE (above the send limit or 2^32-1 bytes), -EPROTO (a second message where
