@@ -182,6 +182,10 @@ static struct mrpc_part *advance(struct mrpc_lane *lane)
 			wake_writer(lane);
 		}
 		tell_room(lane);
+		if (lane->awaited && lane->cursor == NULL) {
+			lane->awaited = false;
+			wake_writer(lane);
+		}
 	} else if (part->kind == MRPC_END) {
 		lane->over = true;
 	}

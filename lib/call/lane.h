@@ -16,8 +16,8 @@ enum mrpc_lane_state {
 struct mrpc_lane {
 	struct mrpc_turn *turn;
 	struct mrpc_task *reader; /* woken by push, end, cut; may be NULL */
-	struct mrpc_task *writer; /* woken when room appears after a refusal, and when credit is
-				     due; may be NULL */
+	struct mrpc_task *writer; /* woken when room appears after a refusal, when credit is due,
+				     and when all is read that it waits for; may be NULL */
 	struct mrpc_part *head;   /* first part kept */
 	struct mrpc_part *tail;
 	struct mrpc_part *cursor; /* next part to read; NULL: none */
@@ -29,6 +29,7 @@ struct mrpc_lane {
 	enum mrpc_lane_state state;
 	bool retained; /* keep parts behind the cursor for a rewind */
 	bool refused;  /* a message was refused: the writer wants to hear of room */
+	bool awaited;  /* the writer wants to hear when everything has been read */
 	bool was_cut;  /* ended by mrpc_lane_cut: whoever reads must not finish politely */
 	bool over;     /* the end has been read */
 	struct mrpc_part headers, end; /* embedded, so that beginning and ending never allocate */

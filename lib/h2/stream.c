@@ -274,14 +274,19 @@ static bool is_first(const struct minirpc_call *call)
 }
 
 /* Credit of a message under assembly goes back as it arrives, if the reader waits for it: a message
- * larger than the window must pass. */
+ * larger than the window must pass. While others lie before it, the lane tells us when they have been
+ * read: their own credit may be held back, and the peer may have none left. */
 static void advance_credit(struct mrpc_stream *stream)
 {
 	const struct mrpc_deframer *deframer = &stream->deframer;
 	size_t here = deframer->prefix_len + (deframer->part == NULL ? 0 : deframer->part->len);
 
-	if (stream->call == NULL || here <= stream->advanced || !is_first(stream->call))
+	if (stream->call == NULL || here <= stream->advanced)
 		return;
+	if (!is_first(stream->call)) {
+		stream->call->in.awaited = true;
+		return;
+	}
 	stream->credit += here - stream->advanced;
 	stream->advanced = here;
 }

@@ -176,6 +176,31 @@ START_TEST(a_writer_that_was_not_refused_hears_nothing_of_room)
 }
 END_TEST
 
+START_TEST(a_writer_that_awaits_the_reader_hears_when_all_is_read)
+{
+	struct ends e;
+	struct mrpc_part *part;
+
+	begin(&e);
+	mrpc_lane_push_headers(&e.lane);
+	mrpc_lane_next(&e.lane);
+	for (int i = 0; i < 2; i++) {
+		part = message("small");
+		part->credit = 0; /* held back: no reason to wake */
+		ck_assert_int_eq(mrpc_lane_push(&e.lane, part), 0);
+	}
+	e.lane.awaited = true;
+	mrpc_lane_next(&e.lane);
+	mrpc_turn_run(&e.turn, 100);
+	ck_assert_int_eq(e.writes, 0);
+	mrpc_lane_next(&e.lane);
+	mrpc_turn_run(&e.turn, 100);
+	ck_assert_int_eq(e.writes, 1);
+	ck_assert(!e.lane.awaited);
+	finish(&e);
+}
+END_TEST
+
 START_TEST(reading_makes_credit_due_and_asking_forgets_it)
 {
 	struct ends ends;
@@ -312,6 +337,7 @@ Suite *suite(void)
 	tcase_add_test(c, pushing_wakes_the_reader_once_a_turn);
 	tcase_add_test(c, an_empty_queue_takes_any_message_and_a_full_one_none);
 	tcase_add_test(c, a_writer_that_was_not_refused_hears_nothing_of_room);
+	tcase_add_test(c, a_writer_that_awaits_the_reader_hears_when_all_is_read);
 	tcase_add_test(c, reading_makes_credit_due_and_asking_forgets_it);
 	tcase_add_test(c, cutting_drops_what_is_unread_and_leaves_the_end);
 	tcase_add_test(c, empty_messages_meet_the_limit_too);
