@@ -67,6 +67,7 @@ static bool breach(struct minirpc_call *call, const char *text)
 	mrpc_call_keep_status(call, &call->out_status, &status);
 	mrpc_call_keep_status(call, &call->in_status, &status);
 	mrpc_lane_end(&call->out);
+	mrpc_call_kill_children(call);
 	return tell_end(call);
 }
 

@@ -543,6 +543,24 @@ START_TEST(a_parent_that_lost_its_peer_cancels_children_and_refuses_new_ones)
 }
 END_TEST
 
+START_TEST(a_parent_that_was_asked_wrongly_cancels_its_children) /* [W-15] */
+{
+	struct probe parents = { 0 }, childs = { 0 };
+	minirpc_call *parent = make(MRPC_SERVER, &unary, &parents);
+	minirpc_call *child = make(MRPC_CLIENT, &bidi, &childs);
+
+	mrpc_call_received_headers(parent);
+	mrpc_call_set_parent(child, parent);
+	mrpc_call_received_half_close(parent);
+	settle();
+	ck_assert_int_eq(parents.status.code, MINIRPC_UNIMPLEMENTED);
+	ck_assert_int_eq(childs.ends, 1);
+	ck_assert_int_eq(childs.status.code, MINIRPC_CANCELLED);
+	minirpc_call_end(parent, NULL);
+	mrpc_call_detach(parent);
+}
+END_TEST
+
 START_TEST(an_unprocessed_attempt_starts_over_with_all_it_had_sent) /* */
 {
 	struct probe probe = { 0 };
@@ -664,6 +682,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, pause_holds_messages_back_and_lets_a_deadline_through);
 	tcase_add_test(c, a_child_takes_its_parents_deadline_and_ends_with_it);
 	tcase_add_test(c, a_parent_that_lost_its_peer_cancels_children_and_refuses_new_ones);
+	tcase_add_test(c, a_parent_that_was_asked_wrongly_cancels_its_children);
 	tcase_add_test(c, an_unprocessed_attempt_starts_over_with_all_it_had_sent);
 	tcase_add_test(c, a_call_that_sent_more_than_the_replay_buffer_is_committed);
 	tcase_add_test(c, ending_works_without_memory);
