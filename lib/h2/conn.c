@@ -503,6 +503,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	conn->also = options->counts;
 	conn->scheme = options->scheme == NULL ? "http" : options->scheme;
 	conn->now = now;
+	conn->last_taken = INT32_MAX;
 	mrpc_zone_init(&conn->zone);
 	mrpc_timers_init(&conn->timers);
 	mrpc_list_init(&conn->streams);

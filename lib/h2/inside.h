@@ -156,6 +156,7 @@ struct mrpc_conn {
 	bool settings_received, settings_acked;
 	bool goaway_received, goaway_due;
 	int32_t goaway_last;
+	int32_t last_taken; /* server: the last stream that our final GOAWAY names, once it is queued */
 	uint32_t arrived; /* DATA bytes whose connection credit is to go back */
 
 	/* while pending runs */

@@ -5,6 +5,10 @@
  *	PING            its answer proves that the peer has read that
  *	GOAWAY(last)    now everything above `last` was certainly not touched
  *
+ * That number is fixed when the GOAWAY is queued, which may be long before it leaves: a peer that has
+ * not answered may not read either, and send more meanwhile. What it sends is refused, or it would be
+ * done here and then once more elsewhere [R-4].
+ *
  * When the last call has ended nghttp2 wants neither to read nor to write, and the conn is over. */
 #include "h2/inside.h"
 
@@ -60,6 +64,7 @@ static void on_drain_ping(struct mrpc_conn *conn, bool answered)
 	int32_t last = nghttp2_session_get_last_proc_stream_id(conn->session);
 
 	(void)answered;
+	conn->last_taken = last;
 	if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL,
 				  0) != 0)
 		mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);

@@ -54,6 +54,10 @@ int mrpc_request_begin(struct mrpc_conn *conn, int32_t id)
 	stream->id = id;
 	conn->open++;
 	nghttp2_session_set_stream_user_data(conn->session, id, stream);
+	if (id > conn->last_taken) { /* G-2: we have said that we do not take it */
+		mrpc_stream_due_reset(stream, NGHTTP2_REFUSED_STREAM);
+		return 0;
+	}
 	if (running >= conn->limits.max_streams) { /* W-12 */
 		MRPC_COUNT(conn, refused_streams, 1);
 		mrpc_stream_due_reset(stream, NGHTTP2_REFUSED_STREAM);
