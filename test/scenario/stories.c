@@ -198,6 +198,30 @@ static void a_paused_reader_holds_the_writer_off(struct world *w)
 	world_expect(w, probe->code == MINIRPC_OK && probe->messages == 100);
 }
 
+/* The small message's credit is too little to bother with, and the rest of the large one waits for
+ * it. */
+static void a_large_message_passes_behind_one_that_was_not_read(struct world *w)
+{
+	static char large[1500000];
+	struct probe *probe;
+	minirpc_call *call = open_call(w, &world_chat, &probe);
+
+	if (call != NULL)
+		minirpc_call_pause(call);
+	if (call != NULL && minirpc_call_send(call, "small", 5) == 0)
+		minirpc_call_send(call, large, sizeof large);
+	world_settle(w);
+	world_expect(w, probe->messages == 0);
+	if (probe->call != NULL)
+		minirpc_call_resume(call);
+	world_settle(w);
+	world_expect(w, probe->messages == 2 && probe->bytes == 5 + sizeof large);
+	if (probe->call != NULL)
+		minirpc_call_end(call, NULL);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK);
+}
+
 static void a_handler_answers_before_the_client_has_ended(struct world *w)
 {
 	struct probe *probe;
@@ -257,15 +281,14 @@ static void metadata_travels_both_ways(struct world *w)
 	world_expect(w, handle_of(w) != NULL);
 	if (handle_of(w) != NULL) {
 		look_at_metadata(w, handle_of(w));
-		minirpc_call_send_headers(
-			handle_of(w), (const struct minirpc_field[]){ { "h", "v", 0 }, { 0 } });
+		minirpc_call_send_headers(handle_of(w),
+					  (const struct minirpc_field[]){ { "h", "v", 0 }, { 0 } });
 	}
 	world_settle(w);
 	world_expect(w, probe->headers == 1);
 	if (handle_of(w) != NULL) {
-		minirpc_call_set_trailers(
-			handle_of(w),
-			(const struct minirpc_field[]){ { "x-trailer", "t", 0 }, { 0 } });
+		minirpc_call_set_trailers(handle_of(w), (const struct minirpc_field[]){
+								{ "x-trailer", "t", 0 }, { 0 } });
 		minirpc_call_end(handle_of(w), NULL);
 		world_served(w)->call = NULL;
 	}
@@ -299,6 +322,33 @@ static void a_drained_server_finishes_what_it_began(struct world *w)
 	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_OK);
 }
 
+/* The client does not read, so neither of the GOAWAYs reaches it, and it opens one more call. When it
+ * hears at last that the server has not taken that call, this must be true [R-4]. */
+static void what_a_draining_server_disowns_it_has_not_done(struct world *w)
+{
+	struct probe *held, *late;
+	unsigned served;
+
+	open_call(w, &world_hold, &held);
+	world_settle(w);
+	served = w->served_count;
+	w->is_drained = true;
+	w->down.stalled = true;
+	minirpc_server_drain(w->server, MINIRPC_S(50), NULL, NULL);
+	world_settle(w);
+	world_advance(w,
+		      MINIRPC_S(6)); /* as long as it waits for an answer to its PING, and more */
+	world_request(open_call(w, &world_echo, &late), "late");
+	world_settle(w);
+	w->down.stalled = false;
+	world_settle(w);
+	ck_assert_uint_eq(w->served_count, served);
+	world_expect(w, held->ends == 0);
+	world_expect(w, late->ends == 0); /* it waits for another server */
+	wait_for_the_end(w);
+	world_expect(w, late->code == MINIRPC_DEADLINE_EXCEEDED);
+}
+
 const struct story stories[] = {
 	{ "a_unary_call_is_answered", a_unary_call_is_answered },
 	{ "an_error_brings_its_text_and_trailers", an_error_brings_its_text_and_trailers },
@@ -312,10 +362,14 @@ const struct story stories[] = {
 	{ "a_client_stream_is_summed_up", a_client_stream_is_summed_up },
 	{ "a_chat_goes_back_and_forth", a_chat_goes_back_and_forth },
 	{ "a_paused_reader_holds_the_writer_off", a_paused_reader_holds_the_writer_off },
+	{ "a_large_message_passes_behind_one_that_was_not_read",
+	  a_large_message_passes_behind_one_that_was_not_read },
 	{ "a_handler_answers_before_the_client_has_ended",
 	  a_handler_answers_before_the_client_has_ended },
 	{ "a_lost_connection_ends_its_calls", a_lost_connection_ends_its_calls },
 	{ "metadata_travels_both_ways", metadata_travels_both_ways },
 	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },
+	{ "what_a_draining_server_disowns_it_has_not_done",
+	  what_a_draining_server_disowns_it_has_not_done },
 };
 const size_t story_count = sizeof stories / sizeof *stories;

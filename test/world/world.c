@@ -62,6 +62,14 @@ static bool take_from(minirpc_conn *conn, struct world_pipe *pipe, minirpc_time 
 	return moved;
 }
 
+static void on_finished(minirpc_conn *conn, void *user)
+{
+	struct world_pipe *pipe = user;
+
+	(void)conn;
+	pipe->is_last = true;
+}
+
 /* Gives the reader the next piece, or a part of it. True: something moved. */
 static bool give_to(struct world *w, minirpc_conn **conn, struct world_pipe *pipe)
 {
@@ -427,14 +435,20 @@ int world_connect(struct world *w)
 	world_cut(w);
 	w->is_cut = false;
 	w->up.moved = w->down.moved = 0;
+	w->up.is_last = w->down.is_last = false;
 	r = minirpc_server_attach(w->server,
-				  &(struct minirpc_attach_options){ .peer = "world:client" },
+				  &(struct minirpc_attach_options){ .peer = "world:client",
+								    .on_finished = on_finished,
+								    .user = &w->down },
 				  &w->server_end);
 	if (r < 0)
 		w->server_end = NULL;
 	else
 		r = minirpc_channel_attach(
-			w->channel, &(struct minirpc_attach_options){ .peer = "world:server" },
+			w->channel,
+			&(struct minirpc_attach_options){ .peer = "world:server",
+							  .on_finished = on_finished,
+							  .user = &w->up },
 			&w->client_end);
 	if (r < 0)
 		w->client_end = NULL;
@@ -456,6 +470,12 @@ void world_cut(struct world *w)
 	pipe_empty(&w->down);
 }
 
+/* Nothing more will come out of it. */
+static bool is_done(const struct world_pipe *pipe, const struct world_pipe *back)
+{
+	return pipe->is_last && (pipe->first == NULL || pipe->stalled || back->is_last);
+}
+
 static bool move(struct world *w)
 {
 	bool moved = false;
@@ -464,6 +484,10 @@ static bool move(struct world *w)
 	moved |= give_to(w, &w->server_end, &w->up);
 	moved |= take_from(w->server_end, &w->down, w->now);
 	moved |= give_to(w, &w->client_end, &w->down);
+	if (!moved && !w->is_cut && (is_done(&w->up, &w->down) || is_done(&w->down, &w->up))) {
+		world_cut(w);
+		moved = true;
+	}
 	return moved;
 }
 

@@ -31,6 +31,7 @@ struct world_pipe {
 	bool stalled;
 	size_t cut_after; /* SIZE_MAX: never */
 	size_t moved;     /* bytes that the reader got */
+	bool is_last;     /* the writer has finished: what is in here, then the connection is cut */
 	struct world_piece *first, *last;
 };
 
