@@ -3,7 +3,7 @@
 #include "pair.h"
 #include "run_suite.h"
 
-#include "../world/alloc_fail.h"
+#include "world/alloc_fail.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -355,6 +355,10 @@ START_TEST(a_changed_byte_anywhere_opens_nothing)
 		begin(&ends, client, server, "localhost");
 		carry(&ends.client, &ends.server, SIZE_MAX);
 		total = mrpc_buf_len(&ends.server.cipher);
+		if (at >= total) { /* the length of a signature varies by a byte or two */
+			ends_clear(&ends);
+			break;
+		}
 		ends.server.cipher.data[ends.server.cipher.start + at] ^= 0x41;
 		settle(&ends, SIZE_MAX);
 		ck_assert_int_ne(mrpc_tls_session_state(ends.client.session), MRPC_TLS_OPEN);
