@@ -3,8 +3,8 @@
  *
  *	cachectl store gopher con
  *	cachectl get gopher                       con
- *	cachectl get marmot                       NOT_FOUND: Key not found marmot      (exit status
- *69) cachectl dump                             gopher => con
+ *	cachectl get marmot                       NOT_FOUND: Key not found marmot      (exit status 69)
+ *	cachectl dump                             gopher => con
  */
 #include "cache.minirpc.h"
 #include "load.h"

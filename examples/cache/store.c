@@ -2,15 +2,15 @@
 /* Store: a hash of entries that are also in a list, oldest key first. Keys are never removed.
  *
  * Every put counts the clock of the store up; a value knows the time of its birth. A view remembers
- *the time it was opened and the entry it stands at, and shows of each entry the youngest value that
- *is not younger than itself:
+ * the time it was opened and the entry it stands at, and shows of each entry the youngest value that
+ * is not younger than itself:
  *
  *	entry "a" -> value born 7 -> value born 3        view opened at 5 shows the value born 3
  *	entry "b" -> value born 4
  *	entry "c" -> value born 6                        ... and stops here: "c" was not there yet
  *
  * Older values hang behind the youngest only while an open view that has not passed the entry wants
- *them. */
+ * them. */
 #include "store.h"
 
 #include <errno.h>

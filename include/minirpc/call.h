@@ -119,11 +119,10 @@ MINIRPC_API int minirpc_call_wait(minirpc_call *call);
  *
  * The only rule to learn: a message is taken whole while the bytes that wait in this call are fewer
  * than its queue limit (64 KiB unless set; a message weighs 5 bytes more than its data), so an empty
- * queue takes any message. Otherwise the
- * answer is -EAGAIN, nothing was taken, and one on_writable follows when there is room: when half of
- * the limit is free, not for each message. Returns 0, -EAGAIN, -EPIPE (our side has ended, or the
- * call is over), -EMSGSIZE (above the send limit or 2^32-1 bytes), -EPROTO (a second message where
- * the method allows one), -ENOMEM. */
+ * queue takes any message. Otherwise the answer is -EAGAIN, nothing was taken, and one on_writable
+ * follows when there is room: when half of the limit is free, not for each message. Returns 0,
+ * -EAGAIN, -EPIPE (our side has ended, or the call is over), -EMSGSIZE (above the send limit or
+ * 2^32-1 bytes), -EPROTO (a second message where the method allows one), -ENOMEM. */
 MINIRPC_API int minirpc_call_send(minirpc_call *call, const void *data, size_t len);
 
 /* As minirpc_call_send, without the copy: `write` is called once, at once, and must fill exactly

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Turn: the one dispatch point. Whoever has something to do wakes its task; a turn runs the tasks
- *that are awake.
+ * that are awake.
  *
  * Tasks run in three phases, and a later phase runs only while nothing of an earlier one is awake:
  *
@@ -9,7 +9,7 @@
  *	FLUSH     connections turn all that into bytes  (one write for each)
  *
  * So everything that the user produced in a turn leaves together, and nobody is ever called from
- *inside what he called. */
+ * inside what he called. */
 #ifndef MRPC_BASE_TURN_H
 #define MRPC_BASE_TURN_H
 

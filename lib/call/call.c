@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Call: two lanes, a deadline and a status; its life. What the user sees of it is in verbs.c and
- *deliver.c.
+ * deliver.c.
  *
  * References: one for the user's handle, one for the transport, one while events are delivered. The
- *last one frees.
+ * last one frees.
  *
  *	                 handle ends by             transport ends by
  *	client           on_end, cancel             the stream closing, kill, cancel
  *	server           end, cancel                the stream closing, kill, cancel
  *
  * A call ends in one of three ways, and each is final: the in lane's end is read (client: the
- *status arrived), it is `gone` (killed from our side, or the peer left), or its handle is dropped
- *without a word. */
+ * status arrived), it is `gone` (killed from our side, or the peer left), or its handle is dropped
+ * without a word. */
 #include "call/call.h"
 
 #include "base/alloc.h"

@@ -4,7 +4,7 @@
  * A turn, in this order:
  *
  *	clock -> ready descriptors -> expired timers -> posts -> tasks (user code, then writes) ->
- *backend's timer
+ *	backend's timer
  *
  * Backends only note what became ready and ask for a turn before they sleep; so a burst of events
  * is one turn, and a turn is one write for each connection. A turn runs a bounded number of tasks:

@@ -5,7 +5,7 @@
  *	ev_timer                       the next turn
  *	ev_check, lowest priority      takes the turn after all callbacks of an iteration
  *	ev_prepare, lowest priority    takes a turn before sleeping, for work queued outside of
- *turns
+ *	                               turns
  *
  * Prepare, check and the post descriptor do not keep the host's ev_run going, and the timer only
  * while it is wanted.

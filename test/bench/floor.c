@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The yardstick: the least that a gRPC answer over nghttp2 can cost. nghttp2 and epoll, nothing
- *else.
+ * else.
  *
  * It answers every POST with fixed bytes: /bench.Bench/Unary with one message, /bench.Bench/Stream
  * with `count` of them, then with OK. It reads no protobuf and checks nothing; it is no server to
@@ -10,8 +10,8 @@
  *
  * --split sends one DATA frame per message in place of packing several into one.
  * It is tuned as we know how: one send() for each connection and turn, mem_recv and mem_send, a
- *slab for nghttp2's memory, static names and values, closed streams forgotten, no RFC 7540
- *priorities. */
+ * slab for nghttp2's memory, static names and values, closed streams forgotten, no RFC 7540
+ * priorities. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

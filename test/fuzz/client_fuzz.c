@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Client bytes: a server may send anything to a client with a unary call and a stream open; each
- *call ends once, with a status, and keeps its grammar until then.
+ * call ends once, with a status, and keeps its grammar until then.
  *
  *	flags (1: the server's SETTINGS come by themselves)  script of session.h, with
  *	0xF5  one more unary call   0xF6  one more stream   0xF7  a message on each stream

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Server bytes: a peer may send anything to an echo server; every call keeps its grammar, and
- *nothing is left over.
+ * nothing is left over.
  *
- *	flags (1: preface and SETTINGS come by themselves, 2: answer later)  script of session.h,
- *with 0xF5  all calls that wait are answered     0xF6  they fail     0xF7  they are cancelled 0xF8
- *drain    0xF9  stop    0xFA  the transport closes    0xFB  pause all    0xFC  resume all */
+ *	flags (1: preface and SETTINGS come by themselves, 2: answer later)  script of session.h, with
+ *	0xF5  all calls that wait are answered     0xF6  they fail     0xF7  they are cancelled
+ *	0xF8  drain    0xF9  stop    0xFA  the transport closes    0xFB  pause all    0xFC  resume all */
 #include "session.h"
 
 #include <minirpc/conn.h>

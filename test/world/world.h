@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The world: a client and a server in one process, a pipe between them and a clock that is turned
- *by hand.
+ * by hand.
  *
  *	struct world *w = world_new();
  *	struct probe probe = { 0 };
@@ -13,7 +13,7 @@
  *	world_free(w);                          // checks that nothing is left over
  *
  * The server has a handler that the test drives: each call that comes in lands in w->served (see
- *struct served), and unless the test says otherwise answers as its method does (WORLD_ECHO ...). */
+ * struct served), and unless the test says otherwise answers as its method does (WORLD_ECHO ...). */
 #ifndef TEST_WORLD_WORLD_H
 #define TEST_WORLD_WORLD_H
 
