@@ -97,6 +97,10 @@ static void end_calls(struct mrpc_conn *conn, enum minirpc_code code, const char
 		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
 
 		next = node->next;
+		if (stream->end_waits && conn->role == MRPC_CLIENT) { /* it had ended before */
+			mrpc_stream_drain_all(stream);
+			mrpc_stream_end_call(stream, &stream->status, false);
+		}
 		mrpc_stream_end_call(stream, &status, stream->id == 0);
 		if (stream->id == 0)
 			mrpc_stream_free(stream);

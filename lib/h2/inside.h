@@ -6,7 +6,9 @@
  *	conn_in.c   nghttp2's callbacks for what comes in
  *	request.c   a server's header blocks      response.c  a client's
  *	conn_out.c  headers, data and trailers that go out
- *	stream.c    life of a stream, what is due, credit
+ *	stream.c    life of a stream, what is due
+ *	stream_in.c messages and credit
+ *	zone.c      the session's memory
  *	ping.c      PING, and the two-step GOAWAY that needs one
  *	guard.c     what a peer may do
  *
@@ -87,6 +89,9 @@ struct mrpc_stream {
 	size_t advanced; /* bytes of the message under assembly whose credit went back already */
 	size_t held;     /* credit of whole messages that is too little to bother */
 	size_t credit;   /* credit to give back */
+	unsigned row;    /* messages pushed since the in lane was empty */
+	struct mrpc_buf backlog; /* bytes that wait for the reader to catch up */
+	bool end_waits;          /* the peer's end stands behind the backlog */
 	struct mrpc_deframer deframer;
 	struct minirpc_status status;
 	struct mrpc_answer answer;
@@ -264,9 +269,6 @@ void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_statu
 /* Server: the handler's answer is on its way; lets go of the call. */
 void mrpc_stream_completed(struct mrpc_stream *stream);
 
-/* DATA arrived. */
-void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len);
-
 /* Client: starts calls that wait, while there is room. */
 void mrpc_conn_start_waiting(struct mrpc_conn *conn);
 bool mrpc_conn_has_room(const struct mrpc_conn *conn);
@@ -274,6 +276,21 @@ bool mrpc_conn_has_room(const struct mrpc_conn *conn);
 /* Server: streams that are open, and handlers that still run though they know that the peer left.
  */
 size_t mrpc_conn_running(struct mrpc_conn *conn);
+
+/* ---- stream_in.c ---- */
+
+/* DATA arrived. */
+void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len);
+
+/* The peer's END_STREAM arrived: true when it has to wait until all messages are in the lane. At a
+ * client stream->status is told then. */
+bool mrpc_stream_end_must_wait(struct mrpc_stream *stream);
+
+/* Client: all messages into the lane, and stream->status is final: nothing will come any more. */
+void mrpc_stream_drain_all(struct mrpc_stream *stream);
+
+/* The reader took something: more messages, and credit back. */
+void mrpc_stream_reader_moved(struct mrpc_stream *stream);
 
 /* ---- ping.c ---- */
 

@@ -199,7 +199,7 @@ void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream)
 
 void mrpc_request_half_close(struct mrpc_stream *stream)
 {
-	if (stream->call == NULL)
+	if (stream->call == NULL || mrpc_stream_end_must_wait(stream))
 		return;
 	if (mrpc_deframer_is_partial(&stream->deframer))
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "truncated message"); /* W-14 */

@@ -121,7 +121,8 @@ static void end(struct mrpc_stream *stream, enum minirpc_code code, const char *
 	if ((stream->due & MRPC_DUE_FAIL) != 0)
 		return;
 	stream->status = (struct minirpc_status){ .code = code, .message = text };
-	mrpc_stream_due(stream, MRPC_DUE_END);
+	if (!mrpc_stream_end_must_wait(stream))
+		mrpc_stream_due(stream, MRPC_DUE_END);
 }
 
 /* The text for an HTTP status is made in the arena: rare, and it may be missing. */
@@ -150,7 +151,8 @@ static void end_by_trailers(struct mrpc_block *block, struct mrpc_stream *stream
 		end(stream, block->status.code, block->status.message);
 		stream->status.details = block->status.details;
 		stream->status.details_len = block->status.details_len;
-	} else if (mrpc_deframer_is_partial(&stream->deframer)) {
+	} else if (mrpc_deframer_is_partial(&stream->deframer) &&
+		   !mrpc_stream_end_must_wait(stream)) {
 		end(stream, MINIRPC_INTERNAL, "truncated message"); /* W-14 */
 	} else {
 		end(stream, MINIRPC_OK, ""); /* S-2: no text with OK */

@@ -3,7 +3,7 @@
  *
  *	            out lane --> pull, read_data (conn_out.c) --> nghttp2
  *	 call                                                    stream
- *	            in lane  <-- receive (here)               <-- nghttp2
+ *	            in lane  <-- receive (stream_in.c)        <-- nghttp2
  *
  * A call and its stream part in either order. The call may let go first (cancel, deadline): the
  * stream then lives until its RST_STREAM is out. The stream may close first (the peer's RST_STREAM,
@@ -12,7 +12,6 @@
  * it may open, by resetting them [limits.md 2, Rapid Reset]. */
 #include "h2/inside.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 static void on_run(struct mrpc_task *task);
@@ -36,6 +35,7 @@ void mrpc_stream_free(struct mrpc_stream *stream)
 	mrpc_list_remove(&stream->due_node);
 	mrpc_list_remove(&stream->wait_node);
 	mrpc_deframer_clear(&stream->deframer);
+	mrpc_buf_clear(&stream->backlog);
 	if (stream->pin != NULL) {
 		if (stream->conn->role == MRPC_SERVER && !stream->routed)
 			mrpc_call_drop(stream->pin);
@@ -65,7 +65,7 @@ static void on_detach(void *transport, struct minirpc_call *call)
 		return;
 	}
 	stream->reset_code = NGHTTP2_CANCEL; /* D-2, D-3, D-4 */
-	stream->due |= MRPC_DUE_RESET;
+	stream->due |= stream->closed ? MRPC_DUE_CLOSED : MRPC_DUE_RESET;
 	mrpc_turn_wake(conn->place.turn, &stream->task);
 }
 
@@ -91,6 +91,7 @@ static void let_go(struct mrpc_stream *stream, bool succeeded)
 {
 	struct mrpc_conn *conn = stream->conn;
 
+	stream->end_waits = false;
 	stream->call = NULL;
 	conn->calls--;
 	if (succeeded)
@@ -256,7 +257,8 @@ void mrpc_stream_settle(struct mrpc_stream *stream)
 	if ((due & MRPC_DUE_FAIL) != 0)
 		settle_failure(stream);
 	if ((due & MRPC_DUE_CLOSED) != 0) {
-		settle_closed(stream);
+		if (!stream->end_waits || stream->call == NULL)
+			settle_closed(stream); /* else its messages and its end are still to come */
 		return;
 	}
 	if ((due & MRPC_DUE_TRAILERS) != 0)
@@ -265,117 +267,7 @@ void mrpc_stream_settle(struct mrpc_stream *stream)
 		submit_reset(stream);
 }
 
-/* ---- Coming in ---- */
-
-/* Nothing undelivered lies before the message under assembly. */
-static bool is_first(const struct minirpc_call *call)
-{
-	return call->in.cursor == NULL || call->in.tail->kind == MRPC_HEADERS;
-}
-
-/* Credit of a message under assembly goes back as it arrives, if the reader waits for it: a message
- * larger than the window must pass. While others lie before it, the lane tells us when they have been
- * read: their own credit may be held back, and the peer may have none left. */
-static void advance_credit(struct mrpc_stream *stream)
-{
-	const struct mrpc_deframer *deframer = &stream->deframer;
-	size_t here = deframer->prefix_len + (deframer->part == NULL ? 0 : deframer->part->len);
-
-	if (stream->call == NULL || here <= stream->advanced)
-		return;
-	if (!is_first(stream->call)) {
-		stream->call->in.awaited = true;
-		return;
-	}
-	stream->credit += here - stream->advanced;
-	stream->advanced = here;
-}
-
-/* Small amounts are held back, so that a call whose messages are small against the window costs no
- * second look at all. */
-static void set_credit(struct mrpc_stream *stream, struct mrpc_part *part)
-{
-	stream->held += MRPC_PREFIX + part->len - stream->advanced;
-	stream->advanced = 0;
-	if (stream->held >= stream->conn->limits.stream_window / 8) {
-		part->credit = stream->held;
-		stream->held = 0;
-	}
-}
-
-static void fail_message(struct mrpc_stream *stream, int error)
-{
-	switch (error) {
-	case -EMSGSIZE:
-		MRPC_COUNT(stream->conn, refused_messages, 1);
-		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED,
-				 "message larger than the limit"); /* S-7 */
-		break;
-	case -EPROTO:
-		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "malformed message prefix"); /* W-13 */
-		break;
-	default:
-		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
-		break;
-	}
-}
-
-/* False: the stream takes no more. */
-static bool take_message(struct mrpc_stream *stream, struct mrpc_part *part)
-{
-	mrpc_guard_message(&stream->conn->guard);
-	if (part->compressed) { /* C-2 */
-		mrpc_part_free(part);
-		mrpc_stream_fail(stream, MINIRPC_INTERNAL,
-				 "compressed message without an encoding");
-		return false;
-	}
-	set_credit(stream, part);
-	MRPC_COUNT(stream->conn, messages_received, 1);
-	if (mrpc_call_received_message(stream->call, part) < 0) {
-		mrpc_part_free(part);
-		return false;
-	}
-	return true;
-}
-
-void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len)
-{
-	struct mrpc_part *part;
-	int r;
-
-	while (len > 0) {
-		if (stream->call == NULL || (stream->due & (MRPC_DUE_FAIL | MRPC_DUE_END)) != 0)
-			return;
-		r = mrpc_deframer_feed(&stream->deframer, &data, &len, &part);
-		if (r < 0) {
-			fail_message(stream, r);
-			return;
-		}
-		if (part != NULL && !take_message(stream, part))
-			return;
-	}
-	advance_credit(stream);
-	if (stream->credit > 0)
-		mrpc_turn_wake(stream->conn->place.turn, &stream->task);
-}
-
 /* ---- The stream's turn ---- */
-
-static void give_credit(struct mrpc_stream *stream)
-{
-	size_t credit;
-
-	stream->credit += mrpc_lane_credit(&stream->call->in);
-	advance_credit(stream);
-	credit = stream->credit;
-	stream->credit = 0;
-	if (credit == 0 || stream->peer_done || stream->closed)
-		return;
-	if (nghttp2_session_consume_stream(stream->conn->session, stream->id, credit) ==
-	    NGHTTP2_ERR_NOMEM)
-		mrpc_conn_fatal(stream->conn, NGHTTP2_ERR_NOMEM);
-}
 
 static void on_run(struct mrpc_task *task)
 {
@@ -387,8 +279,8 @@ static void on_run(struct mrpc_task *task)
 	if (stream->due != 0)
 		mrpc_stream_due(stream, 0);
 	if (stream->call != NULL && stream->id != 0)
-		give_credit(stream);
-	if (stream->call != NULL)
+		mrpc_stream_reader_moved(stream);
+	if (stream->call != NULL && !stream->closed)
 		mrpc_stream_pull(stream);
 	mrpc_conn_settle(conn);
 	mrpc_conn_touch(conn);

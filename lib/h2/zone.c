@@ -18,7 +18,8 @@
 #include <string.h>
 
 #define STEP 64u
-#define KEEP 65536u /* bytes at hand, at most; only a connection with many calls at once gets there */
+#define KEEP                                                                                       \
+	65536u /* bytes at hand, at most; only a connection with many calls at once gets there */
 
 struct mrpc_zone_block {
 	union {

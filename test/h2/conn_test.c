@@ -314,6 +314,116 @@ START_TEST(empty_messages_use_up_the_window_too)
 }
 END_TEST
 
+/* Sends empty messages until no more are taken; returns how many were. */
+static int send_empties(struct pair *pair, minirpc_call *call, int most)
+{
+	int sent = 0;
+
+	while (sent < most) {
+		if (minirpc_call_send(call, NULL, 0) == 0) {
+			sent++;
+			continue;
+		}
+		pair_settle(pair);
+		if (minirpc_call_send(call, NULL, 0) < 0)
+			break;
+		sent++;
+	}
+	pair_settle(pair);
+	return sent;
+}
+
+START_TEST(P_7_a_reader_that_pauses_costs_little_more_than_the_window)
+{
+	struct pair *pair = pair_new();
+	struct probe *probe;
+	size_t before;
+	int sent;
+
+	pair->hold = true;
+	probe = pair_call(pair, "/t/stream", STREAMS, 0);
+	pair_settle(pair);
+	minirpc_call_pause(served(pair, 0));
+	before = alloc_live_bytes();
+	sent = send_empties(pair, probe->call, 1000000);
+	ck_assert_int_gt(sent, (1 << 20) / 5); /* the window is full */
+	ck_assert_uint_le(alloc_live_bytes() - before, 4 << 20);
+	minirpc_call_end(probe->call, NULL);
+	pair_settle(pair);
+	ck_assert_int_eq(pair->served[0].half_closes, 0);
+
+	minirpc_call_resume(served(pair, 0));
+	pair_settle(pair);
+	ck_assert_int_eq(pair->served[0].messages, sent);
+	ck_assert_int_eq(pair->served[0].half_closes, 1);
+	answer(pair, 0, NULL, MINIRPC_OK);
+	pair_settle(pair);
+	ck_assert_int_eq(probe->code, MINIRPC_OK);
+	pair_free(pair);
+}
+END_TEST
+
+/* A client that pauses gets an answer of n empty messages, and its end. */
+static struct probe *answered_in_a_pause(struct pair *pair, int n)
+{
+	struct probe *probe;
+
+	pair->hold = true;
+	probe = pair_call(pair, "/t/stream", STREAMS, 0);
+	minirpc_call_end(probe->call, NULL);
+	pair_settle(pair);
+	minirpc_call_pause(probe->call);
+	ck_assert_int_eq(send_empties(pair, served(pair, 0), n), n);
+	answer(pair, 0, NULL, MINIRPC_ABORTED);
+	pair_settle(pair);
+	ck_assert_int_eq(probe->ends, 0);
+	return probe;
+}
+
+START_TEST(P_10_the_end_comes_behind_all_messages)
+{
+	struct pair *pair = pair_new();
+	struct probe *probe = answered_in_a_pause(pair, 50000);
+
+	ck_assert_uint_eq(pair->client->open, 0);
+	minirpc_call_resume(probe->call);
+	pair_settle(pair);
+	ck_assert_int_eq(probe->messages, 50000);
+	ck_assert_int_eq(probe->ends, 1);
+	ck_assert_int_eq(probe->code, MINIRPC_ABORTED);
+	ck_assert_ptr_eq(pair->client->streams.next, &pair->client->streams);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(P_10_also_when_the_connection_is_lost_meanwhile)
+{
+	struct pair *pair = pair_new();
+	struct probe *probe = answered_in_a_pause(pair, 50000);
+	struct mrpc_machine *machine = mrpc_conn_machine(pair->client);
+
+	machine->ops->broke(machine, 0, "", pair->now);
+	minirpc_call_resume(probe->call);
+	pair_settle(pair);
+	ck_assert_int_eq(probe->messages, 50000);
+	ck_assert_int_eq(probe->code, MINIRPC_ABORTED);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(an_answer_that_waits_for_its_reader_can_be_cancelled)
+{
+	struct pair *pair = pair_new();
+	struct probe *probe = answered_in_a_pause(pair, 50000);
+
+	minirpc_call_cancel(probe->call);
+	probe->call = NULL;
+	pair_settle(pair);
+	ck_assert_ptr_eq(pair->client->streams.next, &pair->client->streams);
+	pair_free(pair);
+}
+END_TEST
+
 START_TEST(many_megabytes_pass_without_a_leak_of_credit)
 {
 	struct minirpc_conn_limits small = { .stream_window = 65536, .conn_window = 65535 };
@@ -724,6 +834,10 @@ Suite *suite(void)
 	tcase_add_test(t, a_message_larger_than_every_window_passes);
 	tcase_add_test(t, N_2_a_reader_that_pauses_holds_the_writer_off);
 	tcase_add_test(t, empty_messages_use_up_the_window_too);
+	tcase_add_test(t, P_7_a_reader_that_pauses_costs_little_more_than_the_window);
+	tcase_add_test(t, P_10_the_end_comes_behind_all_messages);
+	tcase_add_test(t, P_10_also_when_the_connection_is_lost_meanwhile);
+	tcase_add_test(t, an_answer_that_waits_for_its_reader_can_be_cancelled);
 	tcase_add_test(t, many_megabytes_pass_without_a_leak_of_credit);
 	tcase_add_test(t, a_long_answer_lets_a_short_one_pass);
 	tcase_add_test(t, W_12_more_calls_than_streams_all_end);
