@@ -38,11 +38,11 @@ static struct mrpc_zone_block *block_of(void *p)
 /* Rounds size up to its class; MRPC_ZONE_CLASSES for a large one. */
 static size_t class_of(size_t *size)
 {
-	size_t class = (*size + STEP - 1) / STEP;
+	size_t class;
 
-	if (class > MRPC_ZONE_CLASSES)
+	if (*size > STEP * MRPC_ZONE_CLASSES)
 		return MRPC_ZONE_CLASSES;
-	class = class == 0 ? 0 : class - 1;
+	class = *size == 0 ? 0 : (*size - 1) / STEP;
 	*size = (class + 1) * STEP;
 	return class;
 }

@@ -93,7 +93,7 @@ START_TEST(tokens_come_back_with_time_without_losing_fractions)
 	for (int i = 0; i < 3; i++)
 		frame(bench, RST, 0, 1, 4);
 	ck_assert_int_eq(scan(bench, 1000, &used), MRPC_BREACH_NONE);
-	for (int i = 0; i < 10000; i++) { /* 10 s in steps of a millisecond: 20 tokens */
+	for (int i = 0; i <= 10000; i++) { /* 10 s in steps of a millisecond, after the first */
 		bench->now += MINIRPC_MS(1);
 		if (mrpc_guard_caused_reset(&bench->guard, bench->now) == MRPC_BREACH_NONE)
 			resets++;
