@@ -28,7 +28,7 @@ struct mrpc_machine_ops {
 	/* When tick wants to be called, or MINIRPC_NEVER. */
 	minirpc_time (*deadline)(const struct mrpc_machine *machine);
 	void (*tick)(struct mrpc_machine *machine, minirpc_time now);
-	/* False: do not read from the peer now. Changes only in `sent`. */
+	/* False: do not read from the peer now. Becomes true again only in `sent` or `pending`. */
 	bool (*wants_receive)(const struct mrpc_machine *machine);
 	/* True: nothing will be received or produced any more; close the transport once all
 	 * handed-over bytes have left. */

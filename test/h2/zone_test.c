@@ -2,7 +2,7 @@
 #include "h2/zone.h"
 #include "run_suite.h"
 
-#include "../world/alloc_fail.h"
+#include "world/alloc_fail.h"
 
 #include <stdint.h>
 #include <string.h>
