@@ -9,9 +9,15 @@
 #include <stdint.h>
 #include <string.h>
 
-static bool is_verbatim(unsigned char c)
+/* A space at either end is no part of a field's value (RFC 9113, 8.2.1: such a field is malformed,
+ * and nghttp2 drops it), so it is escaped, too. */
+static bool is_verbatim(const char *text, size_t i, size_t len)
 {
-	return c >= 0x20 && c <= 0x7E && c != '%';
+	unsigned char c = (unsigned char)text[i];
+
+	if (c == ' ')
+		return i > 0 && i + 1 < len;
+	return c > 0x20 && c <= 0x7E && c != '%';
 }
 
 size_t mrpc_percent_encoded_len(const char *text, size_t len)
@@ -19,7 +25,7 @@ size_t mrpc_percent_encoded_len(const char *text, size_t len)
 	size_t encoded = len, i;
 
 	for (i = 0; i < len; i++)
-		if (!is_verbatim((unsigned char)text[i]))
+		if (!is_verbatim(text, i, len))
 			encoded += 2;
 	return encoded;
 }
@@ -32,7 +38,7 @@ size_t mrpc_percent_encode(char *out, const char *text, size_t len)
 	for (i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (is_verbatim(c)) {
+		if (is_verbatim(text, i, len)) {
 			out[n++] = (char)c;
 		} else {
 			out[n++] = '%';

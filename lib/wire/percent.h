@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* grpc-message: 0x20-0x24 and 0x26-0x7E verbatim, every other byte %XX [S-2]. */
+/* grpc-message: 0x20-0x24 and 0x26-0x7E verbatim, every other byte %XX [S-2]; and a space that
+ * begins or ends the text. */
 #ifndef MRPC_WIRE_PERCENT_H
 #define MRPC_WIRE_PERCENT_H
 

@@ -39,7 +39,7 @@ START_TEST(each_byte_is_verbatim_or_an_escape)
 	int i;
 
 	for (i = 0; i < 256; i++) {
-		bool verbatim = (i >= 0x20 && i <= 0x24) || (i >= 0x26 && i <= 0x7E);
+		bool verbatim = (i >= 0x21 && i <= 0x24) || (i >= 0x26 && i <= 0x7E);
 
 		c = (char)i;
 		len = mrpc_percent_encode(out, &c, 1);
@@ -85,6 +85,20 @@ START_TEST(the_text_of_the_interop_suite_survives)
 	check_encoded("", "");
 	check_decoded("", "");
 	check_encoded("100%", "100%25");
+}
+END_TEST
+
+START_TEST(a_space_at_either_end_is_an_escape)
+{
+	check_encoded("a b", "a b");
+	check_encoded("a  b", "a  b");
+	check_encoded("a ", "a%20");
+	check_encoded(" a", "%20a");
+	check_encoded(" ", "%20");
+	check_encoded("  ", "%20%20");
+	check_encoded("   ", "%20 %20");
+	check_decoded("%20 a%20", "  a ");
+	check_decoded(" a ", " a "); /* others send it as it is */
 }
 END_TEST
 
@@ -176,6 +190,7 @@ Suite *suite(void)
 	tcase_add_test(t, each_byte_is_verbatim_or_an_escape);
 	tcase_add_test(t, each_escape_is_read_in_both_cases_of_its_letters);
 	tcase_add_test(t, the_text_of_the_interop_suite_survives);
+	tcase_add_test(t, a_space_at_either_end_is_an_escape);
 	tcase_add_test(t, a_broken_escape_stays_as_it_is);
 	tcase_add_test(t, only_hex_digits_make_an_escape);
 	tcase_add_test(t, bytes_that_are_no_utf8_become_question_marks);
