@@ -7,6 +7,7 @@
 #include "hello.minirpc.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void on_say_hello(hello_greeter_say_hello_callee *call, const Hello__HelloRequest *req,
 			 void *user)
@@ -37,7 +38,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "hello_server: %s\n", error);
 		return 1;
 	}
-	printf("listening on %s (port %u)\n", address, port);
+	printf("listening on %.*s:%u\n", (int)(strrchr(address, ':') - address), address, port);
 	fflush(stdout);
 	minirpc_loop_run(loop);
 	minirpc_server_free(server);

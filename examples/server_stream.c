@@ -35,6 +35,7 @@ static void on_number(demo_kinds_count_caller *call, const Demo__Number *number,
 
 	(void)call;
 	printf("%" PRId64 "\n", number->number);
+	fflush(stdout);
 	if (minirpc_timer_start(&reader->pause, reader->loop, MINIRPC_MS(10), read_on, reader) == 0)
 		minirpc_call_pause(reader->call);
 }

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	const int threads = argc > 2 ? atoi(argv[2]) : 2;
 	char same_port[256];
 	int started = 0, r = 0, got;
-	uint16_t port;
+	uint16_t port = 0;
 	sigset_t signals;
 
 	if (threads < 1 || threads > THREADS_MAX || colon == NULL) {

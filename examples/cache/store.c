@@ -81,6 +81,8 @@ void store_free(struct store *store)
 
 	if (store == NULL)
 		return;
+	while (store->views != NULL)
+		store_view_close(store->views);
 	HASH_CLEAR(hh, store->by_key);
 	for (entry = store->first; entry != NULL; entry = next) {
 		next = entry->next;

@@ -28,7 +28,7 @@ struct store_item {
 #define STORE_OVERHEAD 160u
 
 struct store *store_new(size_t max_bytes);
-void store_free(struct store *store); /* views must be closed before */
+void store_free(struct store *store); /* with the views that are open still */
 
 /* Returns 0, -ENOSPC (above the quota) or -ENOMEM; then the old value, if any, is still there.
  * *ret_is_new (may be NULL) tells whether the key was not there before. */
