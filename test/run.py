@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from consumers import run as consumers
+import examples
 from interop import run as interop
 import docs
 import spec_map
@@ -136,6 +137,7 @@ def main():
     else:
         add('build with gcc', (1, 0, 0))
         add('tests', meson_tests(BUILD, 'plain'))
+        add('examples', examples.run(BUILD, everything))
         add('consumers', consumers.run(BUILD))
     add('walls', walls.run(BUILD))
     add('docs', tuple(map(sum, zip(docs.run(), spec_map.run()))))
