@@ -667,7 +667,7 @@ def run(build='build-test', everything=False, only=()):
                     print(f'  {case.__name__} took {time.monotonic() - began:.1f} s', flush=True)
             except Skip as reason:
                 skipped += 1
-                print(f'skipped: examples {case.__name__}: {reason}', flush=True)
+                print(f'  skipped: {case.__name__}: {reason}', flush=True)
             except Exception as error:  # a case that goes wrong in any way has failed
                 failed += 1
                 line = traceback.extract_tb(error.__traceback__)[1].lineno

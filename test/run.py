@@ -76,7 +76,7 @@ def valgrind_tests(folder):
     if shutil.which('valgrind') is None:
         print('skipped: valgrind: there is none')
         return 0, 0, 1
-    suites = ['base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'proto', 'scenario']
+    suites = ['base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'proto', 'scenario', 'examples']
     return meson_tests(folder, 'valgrind', '--timeout-multiplier=100', *[f'--suite={s}' for s in suites],
                        '--wrapper=valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite',
                        env={'CK_FORK': 'no', 'CK_TIMEOUT_MULTIPLIER': '100'})
@@ -144,6 +144,8 @@ def main():
     add('build with clang', clang_build('build-clang'))
     if everything or os.environ.get('CI'):
         add('sanitized tests', sanitized_tests('build-asan', everything))
+        if os.path.exists('build-asan/examples/cache/cached'):
+            add('sanitized examples', examples.run('build-asan'))
         add('interop', interop_tests(BUILD))
     if everything:
         sh('test/install', 'all')

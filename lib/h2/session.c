@@ -50,6 +50,9 @@ static void set_options(nghttp2_option *option)
 	nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES);
 	nghttp2_option_set_peer_max_concurrent_streams(option, ASSUMED_STREAMS);
 	nghttp2_option_set_max_send_header_block_length(option, SEND_HEADERS_MAX);
+	/* grpc-go and gRPC C++ send a status text that ends in a space as it is, which RFC 9113,
+	 * 8.2.1 forbids: nghttp2 would drop the field, and the caller never see why it failed. */
+	nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
 #ifdef MRPC_HAVE_STREAM_RESET_RATE_LIMIT
 	/* The guard's bucket is stricter, and fairer: it knows of calls that ran to their end. Two
 	 * judges would end a busy connection on which deadlines expire; and this one reads the

@@ -113,6 +113,23 @@ START_TEST(W_18_trailers_only)
 }
 END_TEST
 
+/* As gRPC C++ and grpc-go send it, although RFC 9113, 8.2.1 forbids it. */
+START_TEST(S_2_a_text_that_ends_in_a_space_arrives)
+{
+	struct raw *raw = raw_server(NULL);
+	struct probe *probe = asked(raw);
+
+	raw_headers(raw, 1, END_STREAM,
+		    RAW(":status", "200", "content-type", "application/grpc", "grpc-status", "5",
+			"grpc-message", "no account ", "x-trailer", " t "));
+	raw_send(raw);
+	ck_ended(probe, MINIRPC_NOT_FOUND);
+	ck_assert_str_eq(probe->text, "no account ");
+	ck_assert_str_eq(probe->trailer, " t "); /* M-1: passed */
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(S_8_details_are_decoded)
 {
 	struct raw *raw = raw_server(NULL);
@@ -757,6 +774,7 @@ Suite *suite(void)
 	tcase_add_test(t, W_10_with_nothing_left_an_empty_frame_ends_the_request);
 	tcase_add_test(t, W_17_headers_data_trailers);
 	tcase_add_test(t, W_18_trailers_only);
+	tcase_add_test(t, S_2_a_text_that_ends_in_a_space_arrives);
 	tcase_add_test(t, S_8_details_are_decoded);
 	tcase_add_test(t, S_3_http_status_without_grpc_status);
 	tcase_add_test(t, S_3_a_grpc_status_goes_before_the_http_status);
