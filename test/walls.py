@@ -37,7 +37,8 @@ KEEPERS = {
     r'ev\.h$': r'lib/io/loop_ev\.c$',
     r'ares[^/]*\.h$': r'lib/io/resolve[^/]*\.c$',
     r'(google/)?protobuf-c/': r'lib/typed/|lib/service/|include/minirpc/typed\.h$',
-    r'minirpc/(typed|minirpc)\.h$': r'lib/typed/|lib/service/|include/minirpc/minirpc\.h$',
+    r'google/(protobuf|rpc)/': r'lib/typed/|lib/service/',
+    r'minirpc/(typed|minirpc)\.h$': r'lib/typed/|lib/service/|include/minirpc/(minirpc|error_details)\.h$',
 }
 
 LANGUAGE = {'assert.h', 'ctype.h', 'errno.h', 'inttypes.h', 'limits.h', 'math.h', 'stdalign.h', 'stdarg.h',
@@ -58,6 +59,9 @@ WORDS = ('printf vprintf fprintf vfprintf dprintf puts fputs fputc putc putchar 
 # Only in these files: memory comes from base/alloc.h, and the loop of the host is the host's.
 MEMORY = 'malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf aligned_alloc posix_memalign'.split()
 MEMORY_FILE = 'lib/base/alloc.c'
+
+# What only an application may mean [S-5]: no code in lib gives a call one of these.
+OTHERS_CODES = re.compile(r'\bMINIRPC_(INVALID_ARGUMENT|NOT_FOUND|ALREADY_EXISTS|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|DATA_LOSS)\b')
 
 LONGEST = 1000
 FOLDERS = {'lib', 'include', 'examples', 'proto', 'test', 'docs'}
@@ -189,6 +193,9 @@ def check_words(path, text, checks):
         for found in pattern.finditer(line):
             bad = True
             checks.check(False, f'{path}:{number}: {found.group(1) or found.group(2)} has no place in lib')
+        for found in () if path.startswith('lib/service/') else OTHERS_CODES.finditer(line):  # a service is an application
+            bad = True
+            checks.check(False, f'{path}:{number}: {found.group()} is for applications, S-5')
     if not bad:
         checks.check(True, '')
 
@@ -363,6 +370,8 @@ CASES = [
     ('lib/base/z.c', 'char *f(void) { return getenv("X"); }\n', 'lib/base/z.c:2: getenv'),
     ('lib/base/aa.c', 'void *f(void) { return malloc(1); }\n', 'lib/base/aa.c:2: malloc'),
     ('lib/base/ab.c', 'void f(void) { fflush(stderr); }\n', 'lib/base/ab.c:2: stderr'),
+    ('lib/h2/ad.c', 'int f(void) { return MINIRPC_NOT_FOUND; }\n', 'lib/h2/ad.c:2: MINIRPC_NOT_FOUND'),
+    ('lib/service/ae.c', 'int f(void) { return MINIRPC_NOT_FOUND; }\n', None),
     ('lib/base/long.c', '\n' * 1000, 'lib/base/long.c:1001: longer than 1000'),
     ('other/ac.c', '', 'other/: the top level'),
 ]
