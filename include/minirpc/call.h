@@ -23,6 +23,7 @@
 
 #include <stdarg.h>
 
+#include <minirpc/limits.h>
 #include <minirpc/metadata.h>
 #include <minirpc/status.h>
 
@@ -157,6 +158,10 @@ MINIRPC_API void minirpc_call_cancel(minirpc_call *call);
  * already). */
 MINIRPC_API int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status);
 
+/* As minirpc_call_abort, for codecs that refuse a message (malformed, above their limits): it is
+ * counted as refused_decodes. */
+MINIRPC_API int minirpc_call_refuse(minirpc_call *call, const struct minirpc_status *status);
+
 /* Holds back on_message (and what follows it) until resume. The peer may go on sending until the
  * window is full, and is then held off by flow control. A reset, a deadline or a cancellation still
  * comes through. */
@@ -206,6 +211,10 @@ MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
 /* The peer's certificate in DER, when it sent one and it was verified; NULL otherwise, and once the
  * call has left its connection (in on_end). Lives as long as the connection: copy what you keep. */
 MINIRPC_API const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_len);
+
+/* The limits of the channel or the server, with the defaults filled in, for codecs. Never NULL; valid
+ * as long as the call. */
+MINIRPC_API const struct minirpc_conn_limits *minirpc_call_limits(const minirpc_call *call);
 
 /* When the call is given up, on the loop's clock; and what is left until then, never below 0. Both
  * are MINIRPC_NEVER for a call without a deadline. */

@@ -39,6 +39,8 @@ struct minirpc_channel_options {
 	size_t max_receive_message;   /* bytes of one response; 0: 4 MiB [S-7] */
 	size_t max_send_message;      /* bytes of one request; 0: 2^32-1 */
 	size_t send_queue;            /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
+	size_t max_replay;            /* bytes of a call's requests kept for another attempt; above
+					 that the call is not repeated [R-3]; 0: 256 KiB */
 	minirpc_time backoff_initial; /* connection backoff [B-1]; 0: 1 s */
 	minirpc_time backoff_max;     /* 0: 120 s */
 	minirpc_time connect_timeout; /* the least time an attempt gets, TLS included; 0: 20 s */
@@ -71,6 +73,10 @@ MINIRPC_API void minirpc_channel_connect(minirpc_channel *channel);
 MINIRPC_API void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state last,
 				       void (*fn)(minirpc_channel *channel, void *user),
 				       void *user);
+
+/* Sums over all connections since the channel began. */
+MINIRPC_API void minirpc_channel_counts(const minirpc_channel *channel,
+					struct minirpc_conn_counts *ret_counts);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one connection may cost. Zero means the default in the comment; each breach is counted by
- * name.
+/* What one connection, and what comes over it, may cost. Zero means the default in the comment; each
+ * breach is counted by name.
  *
  * A bad message costs its call, abuse costs its connection (GOAWAY ENHANCE_YOUR_CALM), nothing
  * costs the process. */
@@ -29,31 +29,65 @@ struct minirpc_conn_limits {
 	uint32_t errors_burst;      /* streams that we had to reset for the peer's errors; 200 */
 	uint32_t errors_per_second; /* 20 */
 	uint32_t empty_data;        /* empty DATA frames in a row; 100 */
+	uint32_t tiny_data_frames;  /* server: so many DATA frames ... 1000 */
+	uint32_t tiny_data_average; /* ... must hold so many bytes on average, and one that ends a
+				       message counts as if it did; 16 (1: only empty ones are too
+				       small) */
+	uint32_t priority_per_stream; /* server: PRIORITY frames for each call, and as many to begin
+					 with; 100 */
+	uint32_t updates_per_data;    /* WINDOW_UPDATE frames for each DATA frame that we sent, and
+					 for each call; as many to begin with; 10 */
 	uint32_t control_burst; /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE and unknown frames, and
 				   streams refused, beyond what DATA, requests and time (10/s)
 				   explain; 1000 */
 	uint32_t control_queue; /* control frames waiting to be sent before we stop reading; 100 */
 	uint32_t unsent_bytes;  /* bytes waiting for the socket before we stop reading; 256 KiB */
+	uint32_t max_decode_depth; /* protobuf: messages inside each other; 100; at most 1000 (a KiB
+				      of stack each) */
+	uint32_t max_decode_bytes; /* protobuf: what a decoded message may take is 64 KiB + 32 x its
+				      length, at most this; 64 MiB; from 64 KiB to 1 GiB */
 	minirpc_time handshake_time;   /* TLS + preface + SETTINGS; 10 s */
 	minirpc_time header_time;      /* from HEADERS to END_HEADERS; 10 s */
 	minirpc_time write_stall_time; /* bytes waiting and none leaving; 30 s */
 	void *reserved[4];             /* leave 0 */
 };
 
-/* How often a limit was met, since the connection or the server began. */
+/* What happened, and how often a limit was met, since the channel or the server began. Each breach
+ * counts once, under one name. */
 struct minirpc_conn_counts {
 	uint64_t calls_started, calls_succeeded, calls_failed;
 	uint64_t messages_sent, messages_received;
 	uint64_t bytes_sent, bytes_received; /* on the wire, without TLS */
-	uint64_t refused_streams;            /* over max_streams */
-	uint64_t refused_headers;            /* header bytes or fields over the limit */
-	uint64_t refused_messages;           /* message over the limit */
-	uint64_t refused_decodes;            /* protobuf that the check refused */
-	uint64_t closed_resets, closed_errors,
-		closed_floods; /* connections ended for abuse, by kind */
-	uint64_t closed_headers, closed_stalled, closed_handshake;
-	uint64_t missing_te;      /* requests without "te: trailers" [W-3] */
-	uint64_t forgotten_calls; /* the peer left and the handler has not ended its call for a
+
+	/* What cost a call. */
+	uint64_t refused_streams;  /* over max_streams */
+	uint64_t refused_headers;  /* over max_header_bytes or max_header_fields */
+	uint64_t refused_timeouts; /* a grpc-timeout that is malformed, or of more than 8 digits */
+	uint64_t refused_messages; /* over max_receive_message */
+	uint64_t refused_decodes;  /* codecs: malformed, nested too deeply, over the budget */
+
+	/* What cost a connection. */
+	uint64_t closed_resets;        /* resets_burst, resets_per_second */
+	uint64_t closed_errors;        /* errors_burst, errors_per_second */
+	uint64_t closed_empty_data;    /* empty_data */
+	uint64_t closed_tiny_data;     /* tiny_data_frames, tiny_data_average */
+	uint64_t closed_priority;      /* priority_per_stream */
+	uint64_t closed_updates;       /* updates_per_data */
+	uint64_t closed_floods;        /* control_burst; more answers asked for than may wait */
+	uint64_t closed_headers;       /* four times over max_header_bytes */
+	uint64_t closed_continuations; /* max_continuations */
+	uint64_t closed_header_wire;   /* max_header_wire */
+	uint64_t closed_header_time;   /* header_time */
+	uint64_t closed_handshake;     /* handshake_time */
+	uint64_t closed_stalled;       /* write_stall_time */
+
+	/* What cost less. */
+	uint64_t held_off;            /* stopped reading: control_queue, unsent_bytes */
+	uint64_t refused_connections; /* server: over max_connections */
+	uint64_t accept_pauses;       /* server: no descriptor or memory to accept with */
+	uint64_t overflowed_replays;  /* channel: calls over max_replay */
+	uint64_t missing_te;          /* requests without "te: trailers" [W-3] */
+	uint64_t forgotten_calls;     /* the peer left and the handler has not ended its call for a
 				     minute (found within two) */
 	uint64_t reserved[8];
 };

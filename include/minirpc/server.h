@@ -28,16 +28,19 @@ struct minirpc_server_options {
 	size_t max_receive_message; /* bytes of one request; 0: 4 MiB [S-7] */
 	size_t max_send_message;    /* bytes of one response; 0: 2^32-1 */
 	size_t send_queue;          /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
-	uint32_t max_connections;   /* more are accepted and closed at once; 0: 10000 */
+	uint32_t max_connections;   /* more are accepted, closed at once and counted; 0: 10000 */
 	uint32_t max_method_calls;  /* reserved for admission; leave 0 */
 	struct minirpc_conn_limits limits;
 	void *reserved[8]; /* leave 0 */
 };
 
 struct minirpc_listen_options {
-	bool reuse_port;    /* SO_REUSEPORT: several servers share one port */
-	bool only_ipv6;     /* "[::]:port" does not take IPv4 */
-	int backlog;        /* 0: 1024 */
+	bool reuse_port;           /* SO_REUSEPORT: several servers share one port */
+	bool only_ipv6;            /* "[::]:port" does not take IPv4 */
+	int backlog;               /* 0: 1024 */
+	unsigned accepts_per_turn; /* the rest waits for the next turn; 0: 64 */
+	minirpc_time accept_pause; /* without descriptors or memory: one peer is turned away, then
+				      nobody is accepted for so long; 0: 100 ms */
 	uint16_t *ret_port; /* where to put the port that was bound, for port 0; may be NULL */
 	char *error;        /* a sentence about what failed; may be NULL */
 	size_t error_size;
@@ -70,8 +73,9 @@ MINIRPC_API void minirpc_server_remove(minirpc_server *server, const char *path)
 /* Listens on an address: "host:port", "[::1]:port", ":port" or "*:port" (any), "unix:/path",
  * "unix-abstract:name". A name means every address it resolves to, all on one and the same port, port
  * 0 included. May be called several times, also while running. Name resolution blocks. Returns 0,
- * -EINVAL, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name), -EAGAIN (the name servers do
- * not answer), -EMFILE, -ENOMEM, -ESHUTDOWN (draining or stopped) and what else the system says. */
+ * -EINVAL (also: a pause below 0), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name),
+ * -EAGAIN (the name servers do not answer), -EMFILE, -ENOMEM, -ESHUTDOWN (draining or stopped) and
+ * what else the system says. */
 MINIRPC_API int minirpc_server_listen(minirpc_server *server, const char *address,
 				      const struct minirpc_listen_options *options);
 

@@ -23,6 +23,7 @@
 
 #define SEND_QUEUE (64u << 10)
 #define RECEIVE_MAX (4u << 20) /* [S-7] */
+#define REPLAY_MAX (256u << 10) /* bytes kept for another attempt */
 #define DEADLINE_GRACE MINIRPC_S(1)
 
 /* A client resets its stream at once [D-2]. A server says DEADLINE_EXCEEDED in trailers, and resets what
@@ -67,6 +68,9 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 		config->max_receive_message > 0 ? config->max_receive_message : RECEIVE_MAX;
 	call->max_send_message =
 		config->max_send_message > 0 ? config->max_send_message : UINT32_MAX;
+	call->max_replay = config->max_replay > 0 ? config->max_replay : REPLAY_MAX;
+	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
+	call->counts = config->counts;
 	call->path = call->authority = (char *)"";
 	call->peer = "";
 	mrpc_list_init(&call->children);

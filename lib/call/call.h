@@ -12,6 +12,7 @@
 #include "base/timers.h"
 #include "base/turn.h"
 #include "call/lane.h"
+#include "call/limits.h"
 #include "call/metadata.h"
 
 #include <minirpc/call.h>
@@ -46,6 +47,8 @@ struct mrpc_call_transport_ops {
 	 * Called from call verbs and timers, never by the transport itself. After it returns the
 	 * call no longer knows the transport. */
 	void (*detach)(void *transport, struct minirpc_call *call);
+	/* Optional: where to count for the connection, and its owner. */
+	void (*count_refused)(void *transport);
 };
 
 struct minirpc_call {
@@ -97,7 +100,9 @@ struct minirpc_call {
 			      nothing of this attempt [R-4] */
 	bool started_over; /* client: the one transparent retry after a refusal is used up */
 
-	size_t max_receive_message, max_send_message;
+	size_t max_receive_message, max_send_message, max_replay;
+	const struct minirpc_conn_limits *limits;
+	struct minirpc_conn_counts *counts; /* the owner's, NULL: none */
 	struct mrpc_arena arena;
 	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
 };
@@ -108,6 +113,10 @@ struct mrpc_call_config {
 	size_t send_queue;          /* 0: 64 KiB */
 	size_t max_receive_message; /* 0: 4 MiB */
 	size_t max_send_message;    /* 0: 2^32-1 */
+	size_t max_replay;          /* client; 0: 256 KiB */
+	/* The owner's: complete, and live as long as the handle. NULL: the defaults; no counts. */
+	const struct minirpc_conn_limits *limits;
+	struct minirpc_conn_counts *counts;
 };
 
 /* ---- Making calls: the channel, and h2 for a call that came in ---- */

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define REPLAY_MAX (256u << 10)  /* bytes kept for another attempt */
 #define METADATA_MAX (16u << 10) /* [M-5] */
 
 static bool is_closed(const struct minirpc_call *call)
@@ -49,7 +48,9 @@ int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *u
 
 	if (out->state == MRPC_LANE_IDLE)
 		mrpc_lane_push_headers(out);
-	if (out->retained && out->kept + out->unread + len > REPLAY_MAX) {
+	if (out->retained && out->kept + out->unread + len > call->max_replay) { /* */
+		if (call->counts != NULL)
+			call->counts->overflowed_replays++;
 		call->committed = true;
 		mrpc_lane_commit(out);
 	}
@@ -139,14 +140,36 @@ void minirpc_call_cancel(minirpc_call *call)
 	mrpc_call_drop(call);
 }
 
+static bool has_ended(const struct minirpc_call *call)
+{
+	return mrpc_call_is_over(call) || call->gone || call->answered;
+}
+
 int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status)
 {
-	if (mrpc_call_is_over(call) || call->gone || call->answered)
+	if (has_ended(call))
 		return -EPIPE;
 	if (call->role == MRPC_SERVER)
 		return mrpc_call_answer_early(call, status);
 	mrpc_call_kill_with(call, status);
 	return 0;
+}
+
+/* A response may be read when its stream is gone already. */
+static void count_refused(struct minirpc_call *call)
+{
+	if (call->transport != NULL && call->transport_ops->count_refused != NULL)
+		call->transport_ops->count_refused(call->transport);
+	else if (call->counts != NULL)
+		call->counts->refused_decodes++;
+}
+
+int minirpc_call_refuse(minirpc_call *call, const struct minirpc_status *status)
+{
+	if (has_ended(call))
+		return -EPIPE;
+	count_refused(call);
+	return minirpc_call_abort(call, status);
 }
 
 int minirpc_call_wait(minirpc_call *call)
@@ -254,6 +277,11 @@ const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_
 {
 	*ret_len = call->certificate_len;
 	return call->certificate;
+}
+
+const struct minirpc_conn_limits *minirpc_call_limits(const minirpc_call *call)
+{
+	return call->limits;
 }
 
 minirpc_time minirpc_call_deadline(const minirpc_call *call)

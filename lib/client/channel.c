@@ -99,6 +99,9 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 		.send_queue = options->send_queue,
 		.max_receive_message = options->max_receive_message,
 		.max_send_message = options->max_send_message,
+		.max_replay = options->max_replay,
+		.limits = &channel->limits,
+		.counts = &channel->counts,
 	};
 	return mrpc_subchannel_init(&channel->subchannel,
 				    &(struct mrpc_subchannel_config){
@@ -107,6 +110,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 					    .target = &channel->target,
 					    .user_agent = channel->user_agent,
 					    .limits = options->limits,
+					    .counts = &channel->counts,
 					    .backoff_initial = options->backoff_initial,
 					    .backoff_max = options->backoff_max,
 					    .connect_timeout = options->connect_timeout,
@@ -222,6 +226,11 @@ void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state 
 	channel->watch_user = user;
 	if (fn != NULL)
 		set_state(channel, channel->state);
+}
+
+void minirpc_channel_counts(const minirpc_channel *channel, struct minirpc_conn_counts *ret_counts)
+{
+	*ret_counts = channel->counts;
 }
 
 void mrpc_channel_seed(minirpc_channel *channel, uint64_t seed)

@@ -17,6 +17,7 @@ struct minirpc_channel {
 	char *authority, *user_agent;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
+	struct minirpc_conn_counts counts; /* every connection counts here too */
 	enum minirpc_channel_state state;
 	struct mrpc_subchannel subchannel;
 

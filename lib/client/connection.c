@@ -76,6 +76,7 @@ static int new_connection(struct mrpc_connection **ret_connection,
 		.user_agent = config->user_agent,
 		.scheme = config->tls != NULL ? "https" : "http",
 		.owner = &connection->task,
+		.counts = config->counts,
 	};
 	/* The attempt has a deadline; the conn's own must not come before it. */
 	if (options.limits.handshake_time < handshake_time)

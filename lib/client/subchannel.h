@@ -22,6 +22,7 @@ struct mrpc_subchannel_config {
 	const struct mrpc_target *target; /* the owner's */
 	const char *user_agent;           /* the owner's */
 	struct minirpc_conn_limits limits;
+	struct minirpc_conn_counts *counts; /* the owner's; connections count here too */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
 	uint64_t seed;
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */

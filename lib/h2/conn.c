@@ -20,52 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WINDOW_MAX 0x7fffffffu
-#define CONN_WINDOW_MIN 65535u
-#define STREAM_WINDOW_MIN 1024u
 #define LAST_STREAM_ID 0x60000000 /* three quarters of the id space [G-4] */
-
-/* ---- Limits ---- */
-
-static void complete(uint32_t *limit, uint32_t value)
-{
-	if (*limit == 0)
-		*limit = value;
-}
-
-static void complete_time(minirpc_time *limit, minirpc_time value)
-{
-	if (*limit == 0)
-		*limit = value;
-}
-
-int mrpc_limits_complete(struct minirpc_conn_limits *limits)
-{
-	complete(&limits->max_streams, 100);
-	complete(&limits->stream_window, 1u << 20);
-	complete(&limits->conn_window, 16u << 20);
-	complete(&limits->max_header_bytes, 16u << 10);
-	complete(&limits->max_header_fields, 128);
-	complete(&limits->max_continuations, 8);
-	complete(&limits->max_header_wire, 64u << 10);
-	complete(&limits->resets_burst, 200);
-	complete(&limits->resets_per_second, 33);
-	complete(&limits->errors_burst, 200);
-	complete(&limits->errors_per_second, 20);
-	complete(&limits->empty_data, 100);
-	complete(&limits->control_burst, 1000);
-	complete(&limits->control_queue, 100);
-	complete(&limits->unsent_bytes, 256u << 10);
-	complete_time(&limits->handshake_time, MINIRPC_S(10));
-	complete_time(&limits->header_time, MINIRPC_S(10));
-	complete_time(&limits->write_stall_time, MINIRPC_S(30));
-	if (limits->stream_window > WINDOW_MAX || limits->stream_window < STREAM_WINDOW_MIN ||
-	    limits->conn_window > WINDOW_MAX || limits->conn_window < CONN_WINDOW_MIN ||
-	    limits->max_streams > WINDOW_MAX || limits->handshake_time < 0 ||
-	    limits->header_time < 0 || limits->write_stall_time < 0)
-		return -EINVAL;
-	return 0;
-}
 
 /* ---- State ---- */
 
@@ -158,20 +113,40 @@ int mrpc_conn_fatal(struct mrpc_conn *conn, int error)
 static void count_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
 {
 	switch (breach) {
+	case MRPC_BREACH_NONE:
+		break;
 	case MRPC_BREACH_RESETS:
 		MRPC_COUNT(conn, closed_resets, 1);
 		break;
 	case MRPC_BREACH_ERRORS:
 		MRPC_COUNT(conn, closed_errors, 1);
 		break;
+	case MRPC_BREACH_CONTROL:
+		MRPC_COUNT(conn, closed_floods, 1);
+		break;
+	case MRPC_BREACH_PRIORITY:
+		MRPC_COUNT(conn, closed_priority, 1);
+		break;
+	case MRPC_BREACH_UPDATES:
+		MRPC_COUNT(conn, closed_updates, 1);
+		break;
+	case MRPC_BREACH_EMPTY_DATA:
+		MRPC_COUNT(conn, closed_empty_data, 1);
+		break;
+	case MRPC_BREACH_TINY_DATA:
+		MRPC_COUNT(conn, closed_tiny_data, 1);
+		break;
 	case MRPC_BREACH_CONTINUATIONS:
+		MRPC_COUNT(conn, closed_continuations, 1);
+		break;
 	case MRPC_BREACH_HEADER_WIRE:
+		MRPC_COUNT(conn, closed_header_wire, 1);
+		break;
 	case MRPC_BREACH_HEADER_LIST:
-	case MRPC_BREACH_HEADER_TIME:
 		MRPC_COUNT(conn, closed_headers, 1);
 		break;
-	default:
-		MRPC_COUNT(conn, closed_floods, 1);
+	case MRPC_BREACH_HEADER_TIME:
+		MRPC_COUNT(conn, closed_header_time, 1);
 		break;
 	}
 }
@@ -287,6 +262,27 @@ static int feed(struct mrpc_conn *conn, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* The peer makes more than it reads. */
+static bool is_behind(const struct mrpc_conn *conn)
+{
+	return conn->unsent >= conn->limits.unsent_bytes ||
+	       nghttp2_session_get_outbound_queue_size(conn->session) >= conn->limits.control_queue;
+}
+
+/* After what may hold the peer off, or let it go on; each time that it is held off counts once. A
+ * queue that leaves with the end of this turn is nothing to speak of. */
+static void note_held_off(struct mrpc_conn *conn)
+{
+	bool held_off;
+
+	if (conn->dead || conn->state == MRPC_CONN_CLOSED)
+		return;
+	held_off = conn->unsent > 0 && is_behind(conn);
+	if (held_off && !conn->held_off)
+		MRPC_COUNT(conn, held_off, 1);
+	conn->held_off = held_off;
+}
+
 static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len, minirpc_time now)
 {
 	struct mrpc_conn *conn = conn_of(machine);
@@ -306,6 +302,7 @@ static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len
 		conn->breach = breach;
 	watch_header_time(conn);
 	mrpc_conn_settle(conn);
+	note_held_off(conn);
 	mrpc_conn_touch(conn);
 	if (r == 0 && conn->state == MRPC_CONN_CLOSED)
 		r = -EPROTO;
@@ -363,6 +360,7 @@ static int pending(struct mrpc_machine *machine, struct mrpc_buf *out, size_t li
 	if (!conn->dead)
 		mrpc_conn_settle(conn);
 	check_over(conn);
+	note_held_off(conn);
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -376,6 +374,7 @@ static void sent(struct mrpc_machine *machine, size_t len, minirpc_time now)
 		conn->alarms[MRPC_ALARM_STALL] = MINIRPC_NEVER;
 	else if (len > 0)
 		conn->alarms[MRPC_ALARM_STALL] = mrpc_time_add(now, conn->limits.write_stall_time);
+	note_held_off(conn);
 }
 
 static minirpc_time deadline(const struct mrpc_machine *machine)
@@ -433,10 +432,7 @@ static bool wants_receive(const struct mrpc_machine *machine)
 	const struct mrpc_conn *conn = mrpc_container((struct mrpc_machine *)(uintptr_t)machine,
 						      struct mrpc_conn, machine);
 
-	if (conn->dead || conn->state == MRPC_CONN_CLOSED)
-		return false;
-	return conn->unsent < conn->limits.unsent_bytes &&
-	       nghttp2_session_get_outbound_queue_size(conn->session) < conn->limits.control_queue;
+	return !conn->dead && conn->state != MRPC_CONN_CLOSED && !is_behind(conn);
 }
 
 static bool is_finished(const struct mrpc_machine *machine)

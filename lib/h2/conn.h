@@ -37,9 +37,6 @@ struct mrpc_conn_options {
 
 struct mrpc_conn;
 
-/* Defaults for zeros. Returns 0 or -EINVAL (a value out of range). */
-int mrpc_limits_complete(struct minirpc_conn_limits *limits);
-
 /* The preface and SETTINGS are pending at once. Returns 0, -ENOMEM, -EINVAL. */
 int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 		  const struct mrpc_conn_options *options, minirpc_time now);

@@ -11,6 +11,8 @@
  *
  *	RST_STREAM received     resets     time, and each call that ran to its end
  *	RST_STREAM for errors   errors     time
+ *	PRIORITY                -          requests
+ *	WINDOW_UPDATE           -          requests, DATA that we send
  *	control frames, streams control    time, requests, DATA either way
  *	 refused
  *	empty DATA in a row     -          DATA with bytes in it
@@ -26,7 +28,9 @@
 enum {
 	TYPE_DATA = 0,
 	TYPE_HEADERS = 1,
+	TYPE_PRIORITY = 2,
 	TYPE_RST_STREAM = 3,
+	TYPE_WINDOW_UPDATE = 8,
 	TYPE_CONTINUATION = 9,
 };
 enum { FLAG_END_STREAM = 0x1, FLAG_END_HEADERS = 0x4, FLAG_PADDED = 0x8 };
@@ -36,8 +40,6 @@ enum { FLAG_END_STREAM = 0x1, FLAG_END_HEADERS = 0x4, FLAG_PADDED = 0x8 };
 #define CONTROL_PER_REQUEST 10
 #define CONTROL_PER_DATA_SENT 10 /* as Envoy */
 #define CONTROL_PER_DATA_RECEIVED 1
-#define TINY_FRAMES 1000u
-#define TINY_AVERAGE 16u
 
 static struct mrpc_bucket bucket(uint32_t burst, uint32_t per_second, minirpc_time now)
 {
@@ -99,6 +101,8 @@ void mrpc_guard_init(struct mrpc_guard *guard, const struct minirpc_conn_limits 
 		.resets = bucket(limits->resets_burst, limits->resets_per_second, now),
 		.errors = bucket(limits->errors_burst, limits->errors_per_second, now),
 		.control = bucket(limits->control_burst, CONTROL_PER_SECOND, now),
+		.priority_left = limits->priority_per_stream,
+		.updates_left = limits->updates_per_data,
 	};
 }
 
@@ -107,6 +111,23 @@ void mrpc_guard_init(struct mrpc_guard *guard, const struct minirpc_conn_limits 
 static enum mrpc_breach spend_control(struct mrpc_guard *guard, minirpc_time now)
 {
 	return spend(&guard->control, now) ? MRPC_BREACH_NONE : MRPC_BREACH_CONTROL;
+}
+
+/* PRIORITY and WINDOW_UPDATE have, beside the budget of all control frames, one of their own that no
+ * time refills: what they are for explains them. As Envoy counts them. */
+static enum mrpc_breach spend_own(struct mrpc_guard *guard, uint64_t *left, enum mrpc_breach breach,
+				  minirpc_time now)
+{
+	if (*left == 0)
+		return breach;
+	(*left)--;
+	return spend_control(guard, now);
+}
+
+void mrpc_guard_opened(struct mrpc_guard *guard)
+{
+	guard->priority_left += guard->limits->priority_per_stream;
+	guard->updates_left += guard->limits->updates_per_data;
 }
 
 static enum mrpc_breach on_headers(struct mrpc_guard *guard, uint32_t stream, uint32_t len,
@@ -122,6 +143,7 @@ static enum mrpc_breach on_headers(struct mrpc_guard *guard, uint32_t stream, ui
 	if (stream <= guard->last_request) /* trailers, or for a stream that is long gone */
 		return spend_control(guard, now);
 	guard->last_request = stream;
+	mrpc_guard_opened(guard);
 	pay(&guard->control, CONTROL_PER_REQUEST);
 	return MRPC_BREACH_NONE;
 }
@@ -177,6 +199,12 @@ static enum mrpc_breach on_frame(struct mrpc_guard *guard, minirpc_time now)
 		if (!guard->server) /* each cost the server a call of ours */
 			return MRPC_BREACH_NONE;
 		return spend(&guard->resets, now) ? MRPC_BREACH_NONE : MRPC_BREACH_RESETS;
+	case TYPE_PRIORITY:
+		if (!guard->server)
+			return spend_control(guard, now);
+		return spend_own(guard, &guard->priority_left, MRPC_BREACH_PRIORITY, now);
+	case TYPE_WINDOW_UPDATE:
+		return spend_own(guard, &guard->updates_left, MRPC_BREACH_UPDATES, now);
 	default:
 		return spend_control(guard, now);
 	}
@@ -252,11 +280,12 @@ size_t mrpc_guard_scan(struct mrpc_guard *guard, const uint8_t *data, size_t len
  * into frames of five bytes is a case of the interop tests. */
 enum mrpc_breach mrpc_guard_judge(struct mrpc_guard *guard)
 {
+	const struct minirpc_conn_limits *limits = guard->limits;
 	bool tiny;
 
-	if (guard->data_frames < TINY_FRAMES)
+	if (guard->data_frames < limits->tiny_data_frames)
 		return MRPC_BREACH_NONE;
-	tiny = guard->server && guard->data_useful / guard->data_frames < TINY_AVERAGE;
+	tiny = guard->server && guard->data_useful / guard->data_frames < limits->tiny_data_average;
 	guard->data_frames = 0;
 	guard->data_useful = 0;
 	return tiny ? MRPC_BREACH_TINY_DATA : MRPC_BREACH_NONE;
@@ -264,11 +293,12 @@ enum mrpc_breach mrpc_guard_judge(struct mrpc_guard *guard)
 
 void mrpc_guard_message(struct mrpc_guard *guard)
 {
-	guard->data_useful += TINY_AVERAGE;
+	guard->data_useful += guard->limits->tiny_data_average;
 }
 
 void mrpc_guard_sent_data(struct mrpc_guard *guard)
 {
+	guard->updates_left += guard->limits->updates_per_data;
 	pay(&guard->control, CONTROL_PER_DATA_SENT);
 }
 
@@ -296,6 +326,8 @@ const char *mrpc_breach_text(enum mrpc_breach breach)
 		[MRPC_BREACH_RESETS] = "too many streams reset by the peer",
 		[MRPC_BREACH_ERRORS] = "too many streams in error",
 		[MRPC_BREACH_CONTROL] = "too many control frames",
+		[MRPC_BREACH_PRIORITY] = "too many PRIORITY frames",
+		[MRPC_BREACH_UPDATES] = "too many WINDOW_UPDATE frames",
 		[MRPC_BREACH_EMPTY_DATA] = "too many empty DATA frames",
 		[MRPC_BREACH_TINY_DATA] = "too many tiny DATA frames",
 		[MRPC_BREACH_CONTINUATIONS] = "too many CONTINUATION frames",

@@ -11,6 +11,8 @@ enum mrpc_breach {
 	MRPC_BREACH_RESETS,        /* RST_STREAM received */
 	MRPC_BREACH_ERRORS,        /* RST_STREAM that we had to send */
 	MRPC_BREACH_CONTROL,       /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown frames */
+	MRPC_BREACH_PRIORITY,      /* PRIORITY alone */
+	MRPC_BREACH_UPDATES,       /* WINDOW_UPDATE alone */
 	MRPC_BREACH_EMPTY_DATA,    /* too many in a row */
 	MRPC_BREACH_TINY_DATA,     /* too small on average */
 	MRPC_BREACH_CONTINUATIONS, /* frames of one header block */
@@ -46,6 +48,8 @@ struct mrpc_guard {
 	uint32_t data_frames;
 	uint64_t data_useful;
 
+	uint64_t priority_left, updates_left; /* frames that are still explained */
+
 	struct mrpc_bucket resets, errors, control;
 };
 
@@ -63,6 +67,9 @@ enum mrpc_breach mrpc_guard_judge(struct mrpc_guard *guard);
 
 /* A whole message arrived: however small, its frame was no waste. */
 void mrpc_guard_message(struct mrpc_guard *guard);
+
+/* Client: we opened a call. */
+void mrpc_guard_opened(struct mrpc_guard *guard);
 
 /* We sent a DATA frame: the peer may answer it with some WINDOW_UPDATEs. */
 void mrpc_guard_sent_data(struct mrpc_guard *guard);

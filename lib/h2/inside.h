@@ -168,6 +168,7 @@ struct mrpc_conn {
 	struct mrpc_buf *out;
 	size_t out_limit;
 	size_t unsent; /* handed over, not sent */
+	bool held_off; /* the peer, as wants_receive said last */
 
 	/* ping.c */
 	uint64_t ping_number;

@@ -184,6 +184,8 @@ void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream)
 	answer = judge(block, call);
 	if (answer == &too_large)
 		MRPC_COUNT(conn, refused_headers, 1);
+	if (answer == &bad_timeout)
+		MRPC_COUNT(conn, refused_timeouts, 1);
 	if (answer != NULL) {
 		mrpc_stream_fail_http(stream, answer);
 		return;

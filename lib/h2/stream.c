@@ -69,7 +69,15 @@ static void on_detach(void *transport, struct minirpc_call *call)
 	mrpc_turn_wake(conn->place.turn, &stream->task);
 }
 
-static const struct mrpc_call_transport_ops transport_ops = { .detach = on_detach };
+static void count_refused(void *transport)
+{
+	const struct mrpc_stream *stream = transport;
+
+	MRPC_COUNT(stream->conn, refused_decodes, 1);
+}
+
+static const struct mrpc_call_transport_ops transport_ops = { .detach = on_detach,
+							      .count_refused = count_refused };
 
 void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call)
 {

@@ -4,7 +4,7 @@
  * A process without descriptors left cannot accept, and the peer that waits keeps the socket
  * readable: a loop that only tried again would spin. So one descriptor is kept in reserve; it is
  * given up to accept one peer and close it at once (better told than left hanging), and then
- * accepting pauses for 100 ms. */
+ * accepting pauses for a while. */
 #include "io/listen.h"
 
 #include "base/alloc.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ACCEPTS_A_WAKE 64
+#define ACCEPTS_A_TURN 64
 #define PAUSE MINIRPC_MS(100)
 
 struct listen_socket {
@@ -30,6 +30,8 @@ struct listen_socket {
 struct mrpc_listener {
 	minirpc_loop *loop;
 	struct mrpc_timer pause;
+	minirpc_time pause_time;
+	unsigned accepts_a_turn;
 	const struct mrpc_listener_events *events;
 	void *user;
 	int reserve;     /* a descriptor to give up when there is no other; -1 while given up */
@@ -57,12 +59,14 @@ static void pause_accepting(struct mrpc_listener *listener, int error)
 {
 	if (!listener->complained)
 		mrpc_log(&listener->loop->log, MINIRPC_LOG_ERROR,
-			 "cannot accept connections: %s; trying again every 100 ms",
-			 mrpc_error_text(error));
+			 "cannot accept connections: %s; trying again every %lld ms",
+			 mrpc_error_text(error), (long long)(listener->pause_time / 1000000));
 	listener->complained = true;
 	for (size_t i = 0; i < listener->count; i++)
 		(void)set_events(&listener->sockets[i], 0);
-	mrpc_timer_set(&listener->pause, mrpc_time_add(listener->loop->now, PAUSE));
+	mrpc_timer_set(&listener->pause, mrpc_time_add(listener->loop->now, listener->pause_time));
+	if (listener->events->on_pause != NULL)
+		listener->events->on_pause(listener->user);
 }
 
 static void on_pause_over(struct mrpc_timer *timer, minirpc_time now)
@@ -76,7 +80,7 @@ static void on_pause_over(struct mrpc_timer *timer, minirpc_time now)
 		changed =
 			mrpc_loop_change(&listener->sockets[i].watch, MINIRPC_READ) == 0 && changed;
 	if (!changed)
-		mrpc_timer_set(timer, mrpc_time_add(now, PAUSE));
+		mrpc_timer_set(timer, mrpc_time_add(now, listener->pause_time));
 }
 
 /* Lets one waiting peer know, by an end, that there is no place for it. */
@@ -141,7 +145,7 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 		return;
 	}
 	listener->ret_freed = &freed;
-	for (int i = 0; i < ACCEPTS_A_WAKE && !freed; i++) {
+	for (unsigned i = 0; i < listener->accepts_a_turn && !freed; i++) {
 		struct mrpc_address peer = { .len = sizeof peer.storage };
 		int on = 1, fd;
 
@@ -163,10 +167,15 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 
 /* A listener for count descriptors, which stay the caller's when this fails. */
 static int new_listener(struct mrpc_listener **ret_listener, minirpc_loop *loop, const int *fds,
-			size_t count, const struct mrpc_listener_events *events, void *user)
+			size_t count, const struct minirpc_listen_options *options,
+			const struct mrpc_listener_events *events, void *user)
 {
+	static const struct minirpc_listen_options none;
 	struct mrpc_listener *listener;
 	int r;
+
+	if (options == NULL)
+		options = &none;
 
 	listener = mrpc_zalloc(sizeof *listener + count * sizeof listener->sockets[0]);
 	if (listener == NULL)
@@ -174,6 +183,9 @@ static int new_listener(struct mrpc_listener **ret_listener, minirpc_loop *loop,
 	listener->loop = loop;
 	listener->events = events;
 	listener->user = user;
+	listener->pause_time = options->accept_pause > 0 ? options->accept_pause : PAUSE;
+	listener->accepts_a_turn =
+		options->accepts_per_turn > 0 ? options->accepts_per_turn : ACCEPTS_A_TURN;
 
 	listener->reserve = r = open_reserve();
 	if (r < 0)
@@ -214,9 +226,11 @@ int mrpc_listener_new(struct mrpc_listener **ret_listener, minirpc_loop *loop, c
 	const char *why;
 	int r;
 
+	if (options != NULL && options->accept_pause < 0)
+		return -EINVAL;
 	r = mrpc_bind(&bound, address, options, &why);
 	if (r == 0) {
-		r = new_listener(ret_listener, loop, bound.fds, bound.count, events, user);
+		r = new_listener(ret_listener, loop, bound.fds, bound.count, options, events, user);
 		if (r < 0) {
 			mrpc_bound_unlink(&bound);
 			while (bound.count > 0)
@@ -251,7 +265,7 @@ int mrpc_listener_adopt(struct mrpc_listener **ret_listener, minirpc_loop *loop,
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -EINVAL;
-	return new_listener(ret_listener, loop, &fd, 1, events, user);
+	return new_listener(ret_listener, loop, &fd, 1, NULL, events, user);
 }
 
 void mrpc_listener_free(struct mrpc_listener *listener)

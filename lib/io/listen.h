@@ -13,10 +13,11 @@ struct mrpc_listener;
 struct mrpc_listener_events {
 	/* A connection: fd is non-blocking, close-on-exec, with TCP_NODELAY; the callee owns it. */
 	void (*on_accept)(void *user, int fd, const struct mrpc_address *peer);
+	void (*on_pause)(void *user); /* accepting pauses; may be NULL */
 };
 
-/* Errors as minirpc_server_listen; options may be NULL. At most 64 accepts a turn; on EMFILE and
- * ENFILE one waiting peer is closed through a reserve descriptor and accepting pauses for 100 ms. A
+/* Errors as minirpc_server_listen; options may be NULL. So many accepts a turn; on EMFILE and
+ * ENFILE one waiting peer is closed through a reserve descriptor and accepting pauses. A
  * stale unix socket file is replaced (only a socket, only when nobody listens on it), and removed
  * when the listener is freed. */
 int mrpc_listener_new(struct mrpc_listener **ret_listener, minirpc_loop *loop, const char *address,

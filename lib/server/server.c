@@ -62,6 +62,8 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	*server = (minirpc_server){
 		.loop = loop,
 		.call = {
+			.limits = &server->limits,
+			.counts = &server->counts,
 			.place = { &loop->turn, &loop->now, &loop->log },
 			.timers = &loop->timers,
 			.send_queue = options->send_queue,
@@ -162,6 +164,7 @@ static void on_accept(void *user, int fd, const struct mrpc_address *peer)
 
 	if (server->connection_count >= server->max_connections) {
 		close(fd);
+		server->counts.refused_connections++;
 		mrpc_log(&server->loop->log, MINIRPC_LOG_WARNING,
 			 "a connection was closed at once: %u are open already",
 			 server->max_connections);
@@ -173,7 +176,15 @@ static void on_accept(void *user, int fd, const struct mrpc_address *peer)
 			 "a connection was closed at once: %s", mrpc_error_text(r));
 }
 
-static const struct mrpc_listener_events listener_events = { .on_accept = on_accept };
+static void on_pause(void *user)
+{
+	minirpc_server *server = user;
+
+	server->counts.accept_pauses++;
+}
+
+static const struct mrpc_listener_events listener_events = { .on_accept = on_accept,
+							     .on_pause = on_pause };
 
 /* Either an address, or (NULL) a socket that listens already. */
 static int add_listener(minirpc_server *server, const char *address, int fd,

@@ -4,7 +4,7 @@
  * protobuf-c 1.4 to 1.5 trusts its input where it must not (limits.md, section 1), so nothing
  * reaches it that has not passed here:
  *
- *	nesting           it recurses without a limit        at most MRPC_TYPED_DEPTH
+ *	nesting           it recurses without a limit        at most 100 levels
  *	memory            up to 96 times the message         a budget, counted before, see below
  *	strings           any bytes, cut at a NUL            UTF-8 without a NUL
  *	required fields   missing ones and no memory both    named here
@@ -19,7 +19,8 @@
  * first is on its stack); one array for each repeated field; one array of unknown fields; and the
  * bytes of each string, bytes and unknown field.
  *
- * The recursion is as deep as the nesting and a frame is some 200 bytes, so 20 KiB of stack. */
+ * The recursion is as deep as the nesting and a frame is some 200 bytes, so 20 KiB of stack. (The
+ * limits of a channel or a server may set another depth, up to 1000.) */
 #include "check.h"
 
 #include <errno.h>
@@ -56,7 +57,10 @@ const struct mrpc_typed_shape mrpc_typed_shapes[PROTOBUF_C_TYPE_MESSAGE + 1] = {
 	[PROTOBUF_C_TYPE_MESSAGE] = { PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, sizeof(void *) },
 };
 
+const struct mrpc_typed_bounds mrpc_typed_bounds_default = { .depth = 100, .memory = 64 << 20 };
+
 struct scan {
+	const struct mrpc_typed_bounds *bounds;
 	uint64_t memory, budget; /* 64 bits: a step may add more than a small size_t holds */
 	bool is_odd;
 	struct mrpc_typed_fault *fault;
@@ -68,11 +72,17 @@ struct scan {
 static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
 			 const uint8_t *at, const uint8_t *end, unsigned depth);
 
-size_t mrpc_typed_budget(size_t len)
+struct mrpc_typed_bounds mrpc_typed_bounds_of(const struct minirpc_conn_limits *limits)
 {
-	const size_t base = 64 << 10, most = 64 << 20;
+	return (struct mrpc_typed_bounds){ .depth = limits->max_decode_depth,
+					   .memory = limits->max_decode_bytes };
+}
 
-	return len < (most - base) / 32 ? base + len * 32 : most;
+size_t mrpc_typed_budget(const struct mrpc_typed_bounds *bounds, size_t len)
+{
+	const size_t base = 64 << 10;
+
+	return len < (bounds->memory - base) / 32 ? base + len * 32 : bounds->memory;
 }
 
 static bool fail(struct scan *scan, int error, const ProtobufCMessageDescriptor *message,
@@ -132,7 +142,7 @@ static bool scan_value(struct scan *scan, const ProtobufCMessageDescriptor *mess
 		scan->memory += mrpc_typed_round_up(len);
 		return true;
 	case PROTOBUF_C_TYPE_MESSAGE:
-		if (depth == MRPC_TYPED_DEPTH)
+		if (depth == scan->bounds->depth)
 			return fail(scan, -EBADMSG, message, field, "is nested too deeply");
 		return scan_message(scan, field->descriptor, wire->data, wire->end, depth + 1);
 	default:
@@ -225,11 +235,13 @@ static bool scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
 	return true;
 }
 
-int mrpc_typed_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
+int mrpc_typed_check(const struct mrpc_typed_bounds *bounds,
+		     const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
 		     struct mrpc_typed_verdict *ret_verdict, struct mrpc_typed_fault *ret_fault)
 {
 	uint64_t words[WORDS] __attribute__((uninitialized)); /* scan_message clears what it uses */
-	struct scan scan = { .budget = mrpc_typed_budget(len),
+	struct scan scan = { .bounds = bounds,
+			     .budget = mrpc_typed_budget(bounds, len),
 			     .fault = ret_fault,
 			     .words = words,
 			     .words_left = WORDS };

@@ -9,10 +9,21 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#define MRPC_TYPED_DEPTH 100 /* sub-messages inside each other; the outermost message is 0 */
+#include <minirpc/limits.h>
 
-/* The memory that a message of len bytes may take when decoded (limits.md, section 3). */
-size_t mrpc_typed_budget(size_t len);
+/* How deep and how large a message may be (limits.md, section 3). */
+struct mrpc_typed_bounds {
+	unsigned depth; /* sub-messages inside each other; the outermost message is 0 */
+	size_t memory;  /* when decoded, whatever its length */
+};
+
+/* Without a call to ask. */
+extern const struct mrpc_typed_bounds mrpc_typed_bounds_default;
+
+struct mrpc_typed_bounds mrpc_typed_bounds_of(const struct minirpc_conn_limits *limits);
+
+/* The memory that a message of len bytes may take when decoded. */
+size_t mrpc_typed_budget(const struct mrpc_typed_bounds *bounds, size_t len);
 
 /* Allocations are counted, and made, in steps of so many bytes. */
 #define MRPC_TYPED_STEP sizeof(uint64_t)
@@ -40,7 +51,8 @@ struct mrpc_typed_verdict {
 };
 
 /* Returns 0, or -EBADMSG, -E2BIG with the fault explained. */
-int mrpc_typed_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
+int mrpc_typed_check(const struct mrpc_typed_bounds *bounds,
+		     const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
 		     struct mrpc_typed_verdict *ret_verdict, struct mrpc_typed_fault *ret_fault);
 
 #endif

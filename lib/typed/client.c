@@ -23,7 +23,10 @@ static void abort_for(minirpc_call *call, const struct mrpc_typed_fault *fault)
 	char text[MRPC_TYPED_TEXT_SIZE];
 	struct minirpc_status status = mrpc_typed_fault_status(fault, "response", text);
 
-	minirpc_call_abort(call, &status);
+	if (mrpc_typed_fault_is_ours(fault))
+		minirpc_call_abort(call, &status);
+	else
+		minirpc_call_refuse(call, &status);
 }
 
 /* What to tell at the end. OK without a response does not get here from lib/call [W-15], nor does
@@ -149,10 +152,11 @@ static void waiting_on_message(minirpc_call *call, const struct minirpc_message 
 {
 	struct waiting *waiting = user;
 	struct answer *answer = &waiting->answer;
+	struct mrpc_typed_bounds bounds = mrpc_typed_bounds_of(minirpc_call_limits(call));
 
 	if (answer->response != NULL || answer->fault.error != 0)
 		return;
-	if (mrpc_typed_decode_apart(waiting->method->response, bytes->data, bytes->len,
+	if (mrpc_typed_decode_apart(&bounds, waiting->method->response, bytes->data, bytes->len,
 				    &answer->response, &answer->fault) < 0)
 		abort_for(call, &answer->fault);
 }

@@ -37,14 +37,17 @@ static int explain(struct mrpc_typed_fault *fault, int error,
 	return error;
 }
 
-static int check(struct checked *checked, const ProtobufCMessageDescriptor *descriptor,
-		 const uint8_t *data, size_t len, struct mrpc_typed_fault *fault)
+static int check(struct checked *checked, const struct mrpc_typed_bounds *bounds,
+		 const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
+		 struct mrpc_typed_fault *fault)
 {
 	struct mrpc_typed_verdict verdict;
 	int r;
 
-	*checked = (struct checked){ .data = data, .len = len, .budget = mrpc_typed_budget(len) };
-	r = mrpc_typed_check(descriptor, data, len, &verdict, fault);
+	*checked = (struct checked){ .data = data,
+				     .len = len,
+				     .budget = mrpc_typed_budget(bounds, len) };
+	r = mrpc_typed_check(bounds, descriptor, data, len, &verdict, fault);
 	if (r < 0)
 		return r;
 
@@ -53,7 +56,8 @@ static int check(struct checked *checked, const ProtobufCMessageDescriptor *desc
 		if (r < 0)
 			return explain(fault, r, descriptor, "found no memory");
 		checked->data = checked->copy;
-		r = mrpc_typed_check(descriptor, checked->data, checked->len, &verdict, fault);
+		r = mrpc_typed_check(bounds, descriptor, checked->data, checked->len, &verdict,
+				     fault);
 		if (r < 0) {
 			mrpc_free(checked->copy);
 			return r;
@@ -119,14 +123,15 @@ static int unpack_in_block(const struct checked *checked,
 	}
 }
 
-static int decode_in_block(const ProtobufCMessageDescriptor *descriptor,
+static int decode_in_block(const struct mrpc_typed_bounds *bounds,
+			   const ProtobufCMessageDescriptor *descriptor,
 			   const struct minirpc_message *bytes, room_fn room, void *user,
 			   ProtobufCMessage **ret_message, struct mrpc_typed_fault *fault)
 {
 	struct checked checked;
 	int r;
 
-	r = check(&checked, descriptor, bytes->data, bytes->len, fault);
+	r = check(&checked, bounds, descriptor, bytes->data, bytes->len, fault);
 	if (r < 0)
 		return r;
 	r = unpack_in_block(&checked, descriptor, room, user, ret_message, fault);
@@ -143,7 +148,10 @@ int mrpc_typed_decode_in_call(minirpc_call *call, const ProtobufCMessageDescript
 			      const struct minirpc_message *bytes, ProtobufCMessage **ret_message,
 			      struct mrpc_typed_fault *ret_fault)
 {
-	return decode_in_block(descriptor, bytes, room_of_call, call, ret_message, ret_fault);
+	const struct mrpc_typed_bounds bounds = mrpc_typed_bounds_of(minirpc_call_limits(call));
+
+	return decode_in_block(&bounds, descriptor, bytes, room_of_call, call, ret_message,
+			       ret_fault);
 }
 
 struct first_room {
@@ -164,7 +172,7 @@ static void *first_or_block(void *user, size_t size)
 	return first->block;
 }
 
-int mrpc_typed_decode_in_room(void *room, size_t room_size,
+int mrpc_typed_decode_in_room(const struct mrpc_typed_bounds *bounds, void *room, size_t room_size,
 			      const ProtobufCMessageDescriptor *descriptor,
 			      const struct minirpc_message *bytes, ProtobufCMessage **ret_message,
 			      void **ret_block, struct mrpc_typed_fault *ret_fault)
@@ -172,7 +180,8 @@ int mrpc_typed_decode_in_room(void *room, size_t room_size,
 	struct first_room first = { .room = room, .size = room_size };
 	int r;
 
-	r = decode_in_block(descriptor, bytes, first_or_block, &first, ret_message, ret_fault);
+	r = decode_in_block(bounds, descriptor, bytes, first_or_block, &first, ret_message,
+			    ret_fault);
 	if (r < 0)
 		first.block = mrpc_free(first.block);
 	*ret_block = first.block;
@@ -211,7 +220,8 @@ static void purse_free(void *allocator_data, void *pointer)
 	mrpc_free(pointer);
 }
 
-int mrpc_typed_decode_apart(const ProtobufCMessageDescriptor *descriptor, const void *data,
+int mrpc_typed_decode_apart(const struct mrpc_typed_bounds *bounds,
+			    const ProtobufCMessageDescriptor *descriptor, const void *data,
 			    size_t len, ProtobufCMessage **ret_message,
 			    struct mrpc_typed_fault *ret_fault)
 {
@@ -221,7 +231,7 @@ int mrpc_typed_decode_apart(const ProtobufCMessageDescriptor *descriptor, const 
 	ProtobufCMessage *message;
 	int r;
 
-	r = check(&checked, descriptor, data, len, ret_fault);
+	r = check(&checked, bounds, descriptor, data, len, ret_fault);
 	if (r < 0)
 		return r;
 	purse = (struct purse){ .left = checked.budget };
@@ -251,7 +261,8 @@ int minirpc_decode(const ProtobufCMessageDescriptor *descriptor, const void *dat
 {
 	struct mrpc_typed_fault fault;
 
-	return mrpc_typed_decode_apart(descriptor, data, len, ret_message, &fault);
+	return mrpc_typed_decode_apart(&mrpc_typed_bounds_default, descriptor, data, len,
+				       ret_message, &fault);
 }
 
 /* ---- When it fails ---- */

@@ -94,6 +94,8 @@ static void take_request(minirpc_call *call, const struct minirpc_message *bytes
 	}
 
 	status = mrpc_typed_fault_status(&fault, "request", text);
+	if (!mrpc_typed_fault_is_ours(&fault))
+		minirpc_call_refuse(call, &status);
 	minirpc_call_end(call, &status);
 }
 

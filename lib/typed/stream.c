@@ -37,6 +37,7 @@ static void on_message(minirpc_call *call, const struct minirpc_message *bytes, 
 {
 	struct stream *stream = user;
 	bool is_server = minirpc_call_is_server(call);
+	struct mrpc_typed_bounds bounds = mrpc_typed_bounds_of(minirpc_call_limits(call));
 	uint64_t room[ROOM / sizeof(uint64_t)] __attribute__((uninitialized)); /* decode zeroes */
 	ProtobufCMessage *message;
 	void *block;
@@ -45,15 +46,19 @@ static void on_message(minirpc_call *call, const struct minirpc_message *bytes, 
 	if (stream->ops->on_message == NULL || stream->fault.error != 0)
 		return;
 
-	r = mrpc_typed_decode_in_room(
-		room, sizeof room, is_server ? stream->method->request : stream->method->response,
-		bytes, &message, &block, &stream->fault);
+	r = mrpc_typed_decode_in_room(&bounds, room, sizeof room,
+				      is_server ? stream->method->request
+						: stream->method->response,
+				      bytes, &message, &block, &stream->fault);
 	if (r < 0) {
 		char text[MRPC_TYPED_TEXT_SIZE];
 		struct minirpc_status status = mrpc_typed_fault_status(
 			&stream->fault, is_server ? "request" : "response", text);
 
-		minirpc_call_abort(call, &status);
+		if (mrpc_typed_fault_is_ours(&stream->fault))
+			minirpc_call_abort(call, &status);
+		else
+			minirpc_call_refuse(call, &status);
 		return;
 	}
 

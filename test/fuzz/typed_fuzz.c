@@ -53,7 +53,7 @@ static void expect_same(const ProtobufCMessage *message, const struct packed *ex
 static void in_a_room_it_is_the_same(const ProtobufCMessageDescriptor *kind, const uint8_t *data,
 				     size_t len, int expected, const struct packed *packed)
 {
-	size_t budget = mrpc_typed_budget(len);
+	size_t budget = mrpc_typed_budget(&mrpc_typed_bounds_default, len);
 	struct minirpc_message bytes = { .data = data, .len = len };
 	struct mrpc_typed_fault fault;
 	ProtobufCMessage *message;
@@ -62,7 +62,8 @@ static void in_a_room_it_is_the_same(const ProtobufCMessageDescriptor *kind, con
 	int r;
 
 	hold(room != NULL);
-	r = mrpc_typed_decode_in_room(room, budget, kind, &bytes, &message, &block, &fault);
+	r = mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, room, budget, kind, &bytes,
+				      &message, &block, &fault);
 	hold(r == expected);
 	hold(block == NULL);
 	if (r == 0)

@@ -181,7 +181,7 @@ START_TEST(a_hundred_empty_data_frames_are_served_and_one_more_is_too_many)
 	ck_alive(raw);
 	raw_frame(raw, DATA, 0, 1, NULL, 0);
 	raw_send(raw);
-	ck_closed(raw, COUNTS(raw)->closed_floods);
+	ck_closed(raw, COUNTS(raw)->closed_empty_data);
 	raw_free(raw);
 }
 END_TEST
@@ -199,7 +199,7 @@ START_TEST(frames_of_nothing_but_padding_are_empty)
 	ck_alive(raw);
 	raw_frame(raw, DATA, PADDED, 1, padding, sizeof padding);
 	raw_send(raw);
-	ck_closed(raw, COUNTS(raw)->closed_floods);
+	ck_closed(raw, COUNTS(raw)->closed_empty_data);
 	raw_free(raw);
 }
 END_TEST
@@ -234,7 +234,7 @@ START_TEST(frames_of_one_byte_are_too_small_after_a_thousand)
 	ck_alive(raw);
 	raw_frame(raw, DATA, 0, 1, "x", 1);
 	raw_send(raw);
-	ck_closed(raw, COUNTS(raw)->closed_floods);
+	ck_closed(raw, COUNTS(raw)->closed_tiny_data);
 	raw_free(raw);
 }
 END_TEST
@@ -282,7 +282,10 @@ static void control(struct raw *raw, int kind)
 
 START_TEST(a_thousand_control_frames_are_served_and_one_more_is_too_many)
 {
-	struct raw *raw = raw_client(NULL);
+	/* PRIORITY and WINDOW_UPDATE have limits of their own, which would come first. */
+	struct minirpc_conn_limits limits = { .priority_per_stream = 1000,
+					      .updates_per_data = 1000 };
+	struct raw *raw = raw_client(&limits);
 
 	raw_request(raw, 1, END_STREAM, "/t", NULL);
 	raw_send(raw);
@@ -296,6 +299,50 @@ START_TEST(a_thousand_control_frames_are_served_and_one_more_is_too_many)
 	raw_send(raw);
 	ck_closed(raw, COUNTS(raw)->closed_floods);
 	raw_free(raw);
+}
+END_TEST
+
+START_TEST(a_hundred_priority_frames_a_stream_are_served_and_one_more_is_too_many)
+{
+	for (int streams = 0; streams < 3; streams++) {
+		struct raw *raw = raw_client(NULL);
+
+		raw->pair->hold = true;
+		for (int i = 0; i < streams; i++)
+			raw_request(raw, (uint32_t)i * 2 + 1, 0, "/t/stream", NULL);
+		for (int i = 0; i < 100 * (1 + streams); i++)
+			control(raw, 2);
+		raw_send(raw);
+		ck_alive(raw);
+		control(raw, 2);
+		raw_send(raw);
+		ck_closed(raw, COUNTS(raw)->closed_priority);
+		raw_free(raw);
+	}
+}
+END_TEST
+
+START_TEST(ten_window_updates_a_data_frame_are_served_and_one_more_is_too_many)
+{
+	for (int frames = 0; frames < 3; frames++) {
+		struct raw *raw = raw_client(NULL);
+
+		raw->pair->hold = true;
+		raw_request(raw, 1, 0, "/t/stream", NULL);
+		raw_send(raw);
+		for (int i = 0; i < frames; i++) {
+			minirpc_call_send(raw->pair->served[0].call, "x", 1);
+			raw_send(raw);
+		}
+		for (int i = 0; i < 10 * (1 + 1 + frames); i++) /* to begin with, the call */
+			control(raw, 3);
+		raw_send(raw);
+		ck_alive(raw);
+		control(raw, 3);
+		raw_send(raw);
+		ck_closed(raw, COUNTS(raw)->closed_updates);
+		raw_free(raw);
+	}
 }
 END_TEST
 
@@ -360,6 +407,7 @@ START_TEST(acks_waiting_hold_the_peer_off)
 	raw_ping(raw);
 	raw_send(raw);
 	ck_assert(!machine->ops->wants_receive(machine));
+	ck_assert_uint_eq(COUNTS(raw)->held_off, 1);
 	raw->wire->stalled = false;
 	raw_read(raw);
 	mrpc_conn_touch(raw->conn);
@@ -385,6 +433,7 @@ START_TEST(unsent_bytes_hold_the_peer_off)
 	minirpc_call_send(raw->pair->served[0].call, zeros, sizeof zeros);
 	raw_send(raw);
 	ck_assert(!machine->ops->wants_receive(machine));
+	ck_assert_uint_eq(COUNTS(raw)->held_off, 1);
 	machine->ops->sent(machine, raw->conn->unsent - 10000, raw->pair->now);
 	ck_assert(!machine->ops->wants_receive(machine));
 	machine->ops->sent(machine, 1, raw->pair->now);
@@ -420,7 +469,7 @@ START_TEST(eight_continuations_are_served_and_nine_are_too_many)
 	raw = raw_client(NULL);
 	fragments(raw, 9);
 	raw_send(raw);
-	ck_closed(raw, COUNTS(raw)->closed_headers);
+	ck_closed(raw, COUNTS(raw)->closed_continuations);
 	raw_free(raw);
 }
 END_TEST
@@ -446,7 +495,7 @@ START_TEST(the_wire_bytes_of_a_block_are_bounded)
 			  200 + over);
 		raw_send(raw);
 		if (over)
-			ck_closed(raw, COUNTS(raw)->closed_headers);
+			ck_closed(raw, COUNTS(raw)->closed_header_wire);
 		else
 			ck_alive(raw);
 		mrpc_buf_clear(&block);
@@ -470,7 +519,7 @@ START_TEST(a_block_must_be_finished_in_time)
 	ck_alive(raw);
 	pair_advance(raw->pair, 1);
 	raw_read(raw);
-	ck_closed(raw, COUNTS(raw)->closed_headers);
+	ck_closed(raw, COUNTS(raw)->closed_header_time);
 	raw_free(raw);
 }
 END_TEST
@@ -642,8 +691,32 @@ START_TEST(limits_out_of_range_are_refused)
 	ck_assert_uint_eq(limits.max_streams, 100);
 	ck_assert_uint_eq(limits.conn_window, 16 << 20);
 	ck_assert_int_eq(limits.write_stall_time, MINIRPC_S(30));
-	limits.stream_window = 0x80000000u;
-	ck_assert_int_eq(mrpc_limits_complete(&limits), -EINVAL);
+	ck_assert_mem_eq(&limits, &mrpc_limits_default, sizeof limits);
+
+#define REFUSED(...)                                                                               \
+	ck_assert_int_eq(mrpc_limits_complete(&(struct minirpc_conn_limits){ __VA_ARGS__ }),       \
+			 -EINVAL)
+#define TAKEN(...)                                                                                 \
+	ck_assert_int_eq(mrpc_limits_complete(&(struct minirpc_conn_limits){ __VA_ARGS__ }), 0)
+	TAKEN(.stream_window = 1024);
+	REFUSED(.stream_window = 1023);
+	TAKEN(.stream_window = 0x7fffffff);
+	REFUSED(.stream_window = 0x80000000u);
+	TAKEN(.conn_window = 65535);
+	REFUSED(.conn_window = 65534);
+	TAKEN(.conn_window = 0x7fffffff);
+	REFUSED(.conn_window = 0x80000000u);
+	TAKEN(.max_streams = 0x7fffffff);
+	REFUSED(.max_streams = 0x80000000u);
+	TAKEN(.max_decode_depth = 1000);
+	REFUSED(.max_decode_depth = 1001);
+	TAKEN(.max_decode_bytes = 65536);
+	REFUSED(.max_decode_bytes = 65535);
+	TAKEN(.max_decode_bytes = 1 << 30);
+	REFUSED(.max_decode_bytes = (1 << 30) + 1);
+	REFUSED(.handshake_time = -1);
+	REFUSED(.header_time = -1);
+	REFUSED(.write_stall_time = -1);
 }
 END_TEST
 
@@ -665,6 +738,8 @@ Suite *suite(void)
 	tcase_add_test(t, frames_of_one_byte_are_too_small_after_a_thousand);
 	tcase_add_test(t, a_chat_of_tiny_messages_is_no_abuse);
 	tcase_add_loop_test(t, a_thousand_control_frames_are_served_and_one_more_is_too_many, 0, 6);
+	tcase_add_test(t, a_hundred_priority_frames_a_stream_are_served_and_one_more_is_too_many);
+	tcase_add_test(t, ten_window_updates_a_data_frame_are_served_and_one_more_is_too_many);
 	tcase_add_test(t, an_idle_connection_may_ping_for_years);
 	tcase_add_test(t, window_updates_that_answer_data_are_lawful);
 	tcase_add_test(t, acks_that_are_not_read_end_the_connection);

@@ -26,6 +26,10 @@ static struct bench *begin(bool server)
 		.errors_burst = 2,
 		.errors_per_second = 1,
 		.empty_data = 2,
+		.tiny_data_frames = 1000,
+		.tiny_data_average = 16,
+		.priority_per_stream = 100,
+		.updates_per_data = 10,
 		.control_burst = 5,
 	};
 	bench.now = MINIRPC_S(5);

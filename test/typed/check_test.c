@@ -26,7 +26,8 @@ static struct mrpc_typed_verdict verdict;
 
 static int check_bytes(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t len)
 {
-	return mrpc_typed_check(descriptor, data, len, &verdict, &fault);
+	return mrpc_typed_check(&mrpc_typed_bounds_default, descriptor, data, len, &verdict,
+				&fault);
 }
 
 /* Checks what was written, and forgets it. */
@@ -265,11 +266,15 @@ END_TEST
 
 START_TEST(the_budget_is_64_kib_and_32_times_the_length_up_to_64_mib)
 {
-	ck_assert_uint_eq(mrpc_typed_budget(0), 64 << 10);
-	ck_assert_uint_eq(mrpc_typed_budget(1), (64 << 10) + 32);
-	ck_assert_uint_eq(mrpc_typed_budget(((64 << 20) - (64 << 10)) / 32 - 1), (64 << 20) - 32);
-	ck_assert_uint_eq(mrpc_typed_budget(((64 << 20) - (64 << 10)) / 32), 64 << 20);
-	ck_assert_uint_eq(mrpc_typed_budget(SIZE_MAX), 64 << 20);
+	ck_assert_uint_eq(mrpc_typed_budget(&mrpc_typed_bounds_default, 0), 64 << 10);
+	ck_assert_uint_eq(mrpc_typed_budget(&mrpc_typed_bounds_default, 1), (64 << 10) + 32);
+	ck_assert_uint_eq(
+		mrpc_typed_budget(&mrpc_typed_bounds_default, ((64 << 20) - (64 << 10)) / 32 - 1),
+		(64 << 20) - 32);
+	ck_assert_uint_eq(
+		mrpc_typed_budget(&mrpc_typed_bounds_default, ((64 << 20) - (64 << 10)) / 32),
+		64 << 20);
+	ck_assert_uint_eq(mrpc_typed_budget(&mrpc_typed_bounds_default, SIZE_MAX), 64 << 20);
 }
 END_TEST
 

@@ -59,8 +59,8 @@ START_TEST(a_small_message_is_decoded_in_the_room_that_is_given)
 	write_small(&wire, "gopher", 7);
 	bytes = (struct minirpc_message){ .data = wire.data, .len = wire.len };
 	alloc_fail_at(1, true);
-	ck_assert_int_eq(mrpc_typed_decode_in_room(room, sizeof room, small, &bytes, &message,
-						   &block, &fault),
+	ck_assert_int_eq(mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, room, sizeof room,
+						   small, &bytes, &message, &block, &fault),
 			 0);
 	ck_assert_ptr_null(block);
 	ck_assert_ptr_eq(message, room);
@@ -83,8 +83,8 @@ START_TEST(a_large_one_gets_one_block)
 	write_small(&wire, text, 7);
 	bytes = (struct minirpc_message){ .data = wire.data, .len = wire.len };
 	alloc_fail_at(0, false);
-	ck_assert_int_eq(mrpc_typed_decode_in_room(room, sizeof room, small, &bytes, &message,
-						   &block, &fault),
+	ck_assert_int_eq(mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, room, sizeof room,
+						   small, &bytes, &message, &block, &fault),
 			 0);
 	ck_assert_ptr_eq(message, block);
 	ck_assert_str_eq(((Typedtest__Small *)message)->name, text);
@@ -92,8 +92,8 @@ START_TEST(a_large_one_gets_one_block)
 	mrpc_free(block);
 
 	alloc_fail_at(1, false);
-	ck_assert_int_eq(mrpc_typed_decode_in_room(room, sizeof room, small, &bytes, &message,
-						   &block, &fault),
+	ck_assert_int_eq(mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, room, sizeof room,
+						   small, &bytes, &message, &block, &fault),
 			 -ENOMEM);
 	ck_assert_ptr_null(block);
 	alloc_fail_at(0, false);
@@ -204,7 +204,7 @@ START_TEST(memory_stays_within_the_budget)
 
 		for (i = 0; i < n; i++)
 			wire_raw(&wire, "\x12\x03\x1a\x01x", 5);
-		budget = mrpc_typed_budget(wire.len);
+		budget = mrpc_typed_budget(&mrpc_typed_bounds_default, wire.len);
 		alloc_reset_peak();
 		r = minirpc_decode(tree, wire.data, wire.len, &message);
 		wire_clear(&wire);
@@ -239,7 +239,8 @@ START_TEST(every_allocation_may_fail)
 	for (n = 1; r < 0; n++) {
 		message = NULL;
 		alloc_fail_at(n, n % 2 == 0);
-		r = mrpc_typed_decode_apart(types, wire.data, wire.len, &message, &fault);
+		r = mrpc_typed_decode_apart(&mrpc_typed_bounds_default, types, wire.data, wire.len,
+					    &message, &fault);
 		ck_assert_int_eq(r, alloc_refused() > 0 ? -ENOMEM : 0);
 		alloc_fail_at(0, false);
 		if (r < 0)
@@ -262,7 +263,8 @@ START_TEST(a_fault_reads_well_and_has_its_code)
 	int i;
 
 	wire_text(&wire, 1, "\xff");
-	mrpc_typed_decode_apart(small, wire.data, wire.len, &message, &fault);
+	mrpc_typed_decode_apart(&mrpc_typed_bounds_default, small, wire.data, wire.len, &message,
+				&fault);
 	status = mrpc_typed_fault_status(&fault, "request", text);
 	ck_assert_int_eq(status.code, MINIRPC_INTERNAL);
 	ck_assert_str_eq(status.message,
@@ -270,7 +272,8 @@ START_TEST(a_fault_reads_well_and_has_its_code)
 
 	wire_clear(&wire);
 	wire_raw(&wire, "\x0b", 1);
-	mrpc_typed_decode_apart(small, wire.data, wire.len, &message, &fault);
+	mrpc_typed_decode_apart(&mrpc_typed_bounds_default, small, wire.data, wire.len, &message,
+				&fault);
 	status = mrpc_typed_fault_status(&fault, "response", text);
 	ck_assert_int_eq(status.code, MINIRPC_INTERNAL);
 	ck_assert_str_eq(status.message,
@@ -279,7 +282,8 @@ START_TEST(a_fault_reads_well_and_has_its_code)
 	wire_clear(&wire);
 	for (i = 0; i < 1 << 16; i++)
 		wire_raw(&wire, "\x12", 2);
-	mrpc_typed_decode_apart(tree, wire.data, wire.len, &message, &fault);
+	mrpc_typed_decode_apart(&mrpc_typed_bounds_default, tree, wire.data, wire.len, &message,
+				&fault);
 	status = mrpc_typed_fault_status(&fault, "request", text);
 	ck_assert_int_eq(status.code, MINIRPC_RESOURCE_EXHAUSTED);
 	ck_assert_str_eq(status.message, "request cannot be decoded: message typedtest.Tree needs "

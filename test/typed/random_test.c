@@ -62,19 +62,22 @@ START_TEST(what_is_packed_comes_back_the_same)
 		void *block;
 
 		pack(message, &wire);
-		ck_assert_int_eq(mrpc_typed_check(kind, wire.data, wire.len, &verdict, &fault), 0);
+		ck_assert_int_eq(mrpc_typed_check(&mrpc_typed_bounds_default, kind, wire.data,
+						  wire.len, &verdict, &fault),
+				 0);
 		ck_assert(!verdict.is_odd);
 
-		ck_assert_int_eq(
-			mrpc_typed_decode_apart(kind, wire.data, wire.len, &decoded, &fault), 0);
+		ck_assert_int_eq(mrpc_typed_decode_apart(&mrpc_typed_bounds_default, kind,
+							 wire.data, wire.len, &decoded, &fault),
+				 0);
 		expect_same(decoded, &wire);
 		mrpc_typed_free(decoded);
 
 		bytes = (struct minirpc_message){ .data = wire.data, .len = wire.len };
 		alloc_fail_at(0, false);
-		ck_assert_int_eq(
-			mrpc_typed_decode_in_room(NULL, 0, kind, &bytes, &decoded, &block, &fault),
-			0);
+		ck_assert_int_eq(mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, NULL, 0,
+							   kind, &bytes, &decoded, &block, &fault),
+				 0);
 		ck_assert_uint_eq(alloc_asked(), 1); /* the memory foretold sufficed */
 		expect_same(decoded, &wire);
 		mrpc_free(block);
@@ -133,9 +136,11 @@ START_TEST(two_encodings_in_a_row_are_their_merge)
 		wire_raw(&a, b.data, b.len);
 		wire_message(&joined, 1000, &a);
 
-		r = mrpc_typed_decode_apart(types, split.data, split.len, &from_split, &fault);
+		r = mrpc_typed_decode_apart(&mrpc_typed_bounds_default, types, split.data,
+					    split.len, &from_split, &fault);
 		ck_assert_int_eq(r, 0);
-		r = mrpc_typed_decode_apart(types, joined.data, joined.len, &from_joined, &fault);
+		r = mrpc_typed_decode_apart(&mrpc_typed_bounds_default, types, joined.data,
+					    joined.len, &from_joined, &fault);
 		ck_assert_int_eq(r, 0);
 		pack(from_joined, &packed);
 		expect_same(from_split, &packed);
@@ -215,7 +220,8 @@ START_TEST(what_passes_the_check_is_unpacked)
 		mutate(&dice, &wire);
 		bytes = (struct minirpc_message){ .data = wire.data, .len = wire.len };
 
-		r = mrpc_typed_decode_apart(kind, wire.data, wire.len, &decoded, &fault);
+		r = mrpc_typed_decode_apart(&mrpc_typed_bounds_default, kind, wire.data, wire.len,
+					    &decoded, &fault);
 		if (r < 0) {
 			ck_assert_int_eq(r, fault.error);
 			ck_assert_str_ne(fault.what, "is refused by protobuf-c");
@@ -225,8 +231,8 @@ START_TEST(what_passes_the_check_is_unpacked)
 			decoded_count++;
 			pack(decoded, &again);
 			mrpc_typed_free(decoded);
-			r = mrpc_typed_decode_in_room(NULL, 0, kind, &bytes, &decoded, &block,
-						      &fault);
+			r = mrpc_typed_decode_in_room(&mrpc_typed_bounds_default, NULL, 0, kind,
+						      &bytes, &decoded, &block, &fault);
 			ck_assert_int_eq(r, 0);
 			expect_same(decoded, &again);
 			mrpc_free(block);
@@ -255,7 +261,8 @@ START_TEST(noise_ends_in_an_error_or_a_message)
 		wire.data = malloc(wire.len);
 		for (i = 0; i < wire.len; i++)
 			wire.data[i] = (uint8_t)(dice_roll(&dice) >> 40);
-		if (mrpc_typed_decode_apart(kind, wire.data, wire.len, &decoded, &fault) == 0)
+		if (mrpc_typed_decode_apart(&mrpc_typed_bounds_default, kind, wire.data, wire.len,
+					    &decoded, &fault) == 0)
 			mrpc_typed_free(decoded);
 		else
 			ck_assert_str_ne(fault.what, "is refused by protobuf-c");
