@@ -261,6 +261,7 @@ static void served_message(minirpc_call *call, const struct minirpc_message *mes
 {
 	struct state *state = user;
 
+	state->w->stirred = true;
 	state->served->messages++;
 	state->served->bytes += message->len;
 	remember(state->served->last, message);
@@ -272,6 +273,7 @@ static void served_half_close(minirpc_call *call, void *user)
 {
 	struct state *state = user;
 
+	state->w->stirred = true;
 	state->served->half_closes++;
 	if (state->handler->on_half_close != NULL)
 		state->handler->on_half_close(call, state);
@@ -281,6 +283,7 @@ static void served_writable(minirpc_call *call, void *user)
 {
 	struct state *state = user;
 
+	state->w->stirred = true;
 	state->served->rooms++;
 	if (state->handler->on_writable != NULL)
 		state->handler->on_writable(call, state);
@@ -290,6 +293,7 @@ static void served_end(minirpc_call *call, const struct minirpc_status *status, 
 {
 	struct state *state = user;
 
+	state->w->stirred = true;
 	state->served->ends++;
 	state->served->left = status->code;
 	end(call, state, NULL);
@@ -315,6 +319,7 @@ static void served_headers(minirpc_call *call, const struct minirpc_metadata *me
 	struct served *served = &entry->w->served[entry->w->served_count++ % WORLD_SERVED];
 
 	(void)metadata;
+	entry->w->stirred = true;
 	if (state == NULL) {
 		minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "no memory for the handler");
 		return;
@@ -326,7 +331,7 @@ static void served_headers(minirpc_call *call, const struct minirpc_metadata *me
 
 static const struct minirpc_call_events entry_events = { .on_headers = served_headers };
 
-static int serve(struct world *w)
+int world_serve(struct world *w)
 {
 	for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
 		struct entry *entry = malloc(sizeof *entry);
@@ -350,6 +355,7 @@ static void probe_headers(minirpc_call *call, const struct minirpc_metadata *met
 
 	(void)call;
 	(void)metadata;
+	probe->w->stirred = true;
 	probe->headers++;
 	probe->bad_order |= probe->messages > 0 || probe->ends > 0 || probe->headers > 1;
 }
@@ -359,6 +365,7 @@ static void probe_message(minirpc_call *call, const struct minirpc_message *mess
 	struct probe *probe = user;
 
 	(void)call;
+	probe->w->stirred = true;
 	probe->messages++;
 	probe->bytes += message->len;
 	remember(probe->last, message);
@@ -367,8 +374,11 @@ static void probe_message(minirpc_call *call, const struct minirpc_message *mess
 
 static void probe_writable(minirpc_call *call, void *user)
 {
+	struct probe *probe = user;
+
 	(void)call;
-	((struct probe *)user)->rooms++;
+	probe->w->stirred = true;
+	probe->rooms++;
 }
 
 static void probe_end(minirpc_call *call, const struct minirpc_status *status, void *user)
@@ -376,6 +386,7 @@ static void probe_end(minirpc_call *call, const struct minirpc_status *status, v
 	struct probe *probe = user;
 	const char *trailer = minirpc_metadata_get(minirpc_call_trailers(call), "x-trailer");
 
+	probe->w->stirred = true;
 	probe->bad_order |= probe->ends > 0;
 	probe->ends++;
 	probe->call = NULL;
@@ -395,8 +406,10 @@ minirpc_call *world_call_with(struct world *w, const struct minirpc_method *meth
 			      const struct minirpc_call_options *options, struct probe *probe)
 {
 	minirpc_call *call = NULL;
-	int r = minirpc_call_open(&call, w->channel, method, options, &probe_events, probe);
+	int r;
 
+	probe->w = w;
+	r = minirpc_call_open(&call, w->channel, method, options, &probe_events, probe);
 	world_expect(w, r == 0);
 	probe->call = r == 0 ? call : NULL;
 	return probe->call;
@@ -539,7 +552,7 @@ struct world *world_new_with(const struct world_options *options)
 	if (r == 0)
 		r = minirpc_server_new(&w->server, w->loop, &options->server);
 	if (r == 0)
-		r = serve(w);
+		r = world_serve(w);
 	if (r == 0)
 		r = minirpc_channel_new(&w->channel, w->loop, "attached:world", &options->channel);
 	if (r == 0)

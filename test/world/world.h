@@ -42,8 +42,9 @@ struct probe {
 	size_t bytes;
 	char last[64]; /* text of the last message, cut */
 	enum minirpc_code code;
-	char text[128];
+	char text[256];
 	char trailer[64]; /* "x-trailer", if it came */
+	struct world *w;  /* set by world_call */
 	bool bad_order;   /* an event came after the end, or messages before headers */
 };
 
@@ -71,7 +72,7 @@ struct world {
 	bool is_drained; /* the story stopped the server: nothing more can be asked of it */
 	struct served served[WORLD_SERVED];
 	unsigned served_count;
-	int open_probes; /* calls that were opened and have not been told their end */
+	bool stirred;     /* set by every event; for whoever waits for one */
 };
 
 /* Methods of the world's server. */
@@ -98,6 +99,9 @@ struct world_options {
 struct world *world_new(void);
 struct world *world_new_with(const struct world_options *options);
 void world_free(struct world *w); /* NULL is fine */
+
+/* Gives w->server the methods above; for servers made elsewhere. Returns 0 or -errno. */
+int world_serve(struct world *w);
 
 /* Connects (again). Returns 0 or -errno (faulty only). */
 int world_connect(struct world *w);
