@@ -7,16 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of all threads: what one posts another gives back. */
 static struct {
-	size_t at, asked, refused, live, bytes, peak;
-	bool forever;
+	_Atomic size_t at, asked, refused, live, bytes, peak;
+	_Atomic bool forever;
 } state;
 
 void alloc_fail_at(size_t n, bool forever)
 {
 	state.at = n;
 	state.forever = forever;
-	state.asked = state.refused = 0;
+	state.asked = 0;
+	state.refused = 0;
 }
 
 size_t alloc_asked(void)
