@@ -71,6 +71,15 @@ def sanitized_tests(folder, everything):
         'ASAN_OPTIONS': 'detect_stack_use_after_return=1', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
 
 
+def thread_sanitizer(folder):
+    """The tests with several threads, under ThreadSanitizer; a race in a test's own process ends it with 66."""
+    names = ['transport/threads', 'io/post', 'io/resolve']
+    if not build(folder, '-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1',
+                 targets=[f'test/{name.replace("/", "_")}_test' for name in names]):
+        return 0, 1, 0
+    return meson_tests(folder, 'threads', '--timeout-multiplier=10', *names)
+
+
 def valgrind_tests(folder):
     """The unit tests and stories under valgrind, in one process each so that leaks are seen."""
     if shutil.which('valgrind') is None:
@@ -151,6 +160,9 @@ def main():
         sh('test/install', 'all')
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))
+        add('many seeds of the simulation', meson_tests(BUILD, 'simulation', 'scenario/simulation', '--timeout-multiplier=20',
+                                                        env={'SIM_SEEDS': '20000'}))
+        add('threads', thread_sanitizer('build-tsan'))
         add('valgrind', valgrind_tests(BUILD))
         add('fuzz', fuzz('build-fuzz', 60))
 
