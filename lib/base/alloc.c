@@ -26,3 +26,17 @@ void *mrpc_free(void *p)
 	free(p);
 	return NULL;
 }
+
+bool mrpc_alloc_is_watched(void)
+{
+#ifdef __has_feature /* clang */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+	return true;
+#else
+	return false;
+#endif
+}

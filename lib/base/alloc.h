@@ -13,6 +13,10 @@ void *mrpc_zalloc(size_t size);           /* zeroed */
 void *mrpc_realloc(void *p, size_t size); /* the old block stays when NULL comes back */
 void *mrpc_free(void *p);                 /* NULL is fine; returns NULL */
 
+/* True when somebody looks at every block: a test that makes allocations fail, or a tool that watches
+ * freed memory. Then nothing is kept for later. */
+bool mrpc_alloc_is_watched(void);
+
 /* Sums and products of sizes that come from a peer: false when they would wrap. */
 static inline bool mrpc_add(size_t a, size_t b, size_t *ret)
 {

@@ -13,6 +13,7 @@
 
 struct mrpc_arena_block {
 	struct mrpc_arena_block *next;
+	size_t size; /* of all of it */
 	alignas(ALIGN) uint8_t bytes[];
 };
 
@@ -21,9 +22,10 @@ static uint8_t *aligned(uint8_t *p)
 	return p + (-(uintptr_t)p & (ALIGN - 1));
 }
 
-void mrpc_arena_init(struct mrpc_arena *arena, void *first, size_t first_size)
+void mrpc_arena_init(struct mrpc_arena *arena, struct mrpc_pool *pool, void *first,
+		     size_t first_size)
 {
-	*arena = (struct mrpc_arena){ 0 };
+	*arena = (struct mrpc_arena){ .pool = pool };
 	if (first != NULL) {
 		arena->at = aligned(first);
 		arena->end = (uint8_t *)first + first_size;
@@ -36,9 +38,9 @@ void mrpc_arena_clear(struct mrpc_arena *arena)
 
 	for (; block != NULL; block = next) {
 		next = block->next;
-		mrpc_free(block);
+		mrpc_pool_free(arena->pool, block, block->size);
 	}
-	*arena = (struct mrpc_arena){ 0 };
+	*arena = (struct mrpc_arena){ .pool = arena->pool };
 }
 
 static void *from_new_block(struct mrpc_arena *arena, size_t size)
@@ -49,10 +51,11 @@ static void *from_new_block(struct mrpc_arena *arena, size_t size)
 
 	if (!mrpc_add(sizeof *block, room, &total))
 		return NULL;
-	block = mrpc_alloc(total);
+	block = mrpc_pool_alloc(arena->pool, total);
 	if (block == NULL)
 		return NULL;
 	block->next = arena->blocks;
+	block->size = total;
 	arena->blocks = block;
 	/* A large piece gets a block to itself, and the current one goes on being used. */
 	if (room == BLOCK) {

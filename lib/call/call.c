@@ -14,7 +14,6 @@
  * without a word. */
 #include "call/call.h"
 
-#include "base/alloc.h"
 #include "call/deliver.h"
 
 #include <assert.h>
@@ -48,13 +47,13 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	struct minirpc_call *call;
 	int r;
 
-	call = mrpc_alloc(sizeof *call);
+	call = mrpc_pool_alloc(config->place.pool, sizeof *call);
 	if (call == NULL)
 		return -ENOMEM;
 	memset(call, 0, offsetof(struct minirpc_call, room));
 	r = mrpc_timer_bind(&call->deadline_timer, config->timers, on_deadline);
 	if (r < 0) {
-		mrpc_free(call);
+		mrpc_pool_free(config->place.pool, call, sizeof *call);
 		return r;
 	}
 
@@ -74,7 +73,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->path = call->authority = (char *)"";
 	call->peer = "";
 	mrpc_list_init(&call->children);
-	mrpc_arena_init(&call->arena, call->room, sizeof call->room);
+	mrpc_arena_init(&call->arena, call->place.pool, call->room, sizeof call->room);
 	mrpc_metadata_init(&call->in_headers, &call->arena);
 	mrpc_metadata_init(&call->in_trailers, &call->arena);
 	mrpc_metadata_init(&call->out_headers, &call->arena);
@@ -110,7 +109,7 @@ void mrpc_call_unref(struct minirpc_call *call)
 	mrpc_lane_clear(&call->in);
 	mrpc_lane_clear(&call->out);
 	mrpc_arena_clear(&call->arena);
-	mrpc_free(call);
+	mrpc_pool_free(call->place.pool, call, sizeof *call);
 }
 
 static int set_text(struct minirpc_call *call, char **text, const char *value, size_t len)

@@ -24,6 +24,7 @@ struct mrpc_place {
 	struct mrpc_turn *turn;
 	const minirpc_time *now; /* the time of the current turn */
 	const struct mrpc_log *log;
+	struct mrpc_pool *pool; /* memory for calls and messages; may be NULL */
 };
 
 /* Who connects a client's call to a transport, and may connect it again: the channel. */

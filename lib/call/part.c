@@ -5,43 +5,54 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
-struct mrpc_part *mrpc_part_new(size_t len)
+/* False when it would wrap. */
+static bool size_of(size_t len, size_t *ret_size)
+{
+	return mrpc_add(len, sizeof(struct mrpc_part) + MRPC_PREFIX, ret_size);
+}
+
+struct mrpc_part *mrpc_part_new(struct mrpc_pool *pool, size_t len)
 {
 	struct mrpc_part *part;
 	size_t size;
 
-	if (!mrpc_add(len, sizeof *part + MRPC_PREFIX, &size))
+	if (!size_of(len, &size))
 		return NULL;
-	part = mrpc_alloc(size);
+	part = mrpc_pool_alloc(pool, size);
 	if (part == NULL)
 		return NULL;
-	*part = (struct mrpc_part){ .kind = MRPC_MESSAGE, .len = len, .capacity = len };
+	*part = (struct mrpc_part){
+		.kind = MRPC_MESSAGE, .len = len, .capacity = len, .pool = pool
+	};
 	return part;
 }
 
 int mrpc_part_grow(struct mrpc_part **part, size_t len)
 {
-	struct mrpc_part *bigger;
+	struct mrpc_part *old = *part, *bigger;
 	size_t size;
 
-	assert(!(*part)->embedded);
-	if (len <= (*part)->capacity)
+	assert(!old->embedded);
+	if (len <= old->capacity)
 		return 0;
-	if (!mrpc_add(len, sizeof *bigger + MRPC_PREFIX, &size))
+	if (!size_of(len, &size))
 		return -ENOMEM;
-	bigger = mrpc_realloc(*part, size);
+	bigger = mrpc_pool_alloc(old->pool, size);
 	if (bigger == NULL)
 		return -ENOMEM;
+	memcpy(bigger, old, sizeof *old + MRPC_PREFIX + old->capacity);
 	bigger->capacity = len;
 	*part = bigger;
+	mrpc_part_free(old);
 	return 0;
 }
 
 void mrpc_part_free(struct mrpc_part *part)
 {
 	if (part != NULL && !part->embedded)
-		mrpc_free(part);
+		mrpc_pool_free(part->pool, part, sizeof *part + MRPC_PREFIX + part->capacity);
 }
 
 uint8_t *mrpc_part_framed(struct mrpc_part *part)

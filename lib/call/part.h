@@ -6,6 +6,8 @@
 #ifndef MRPC_CALL_PART_H
 #define MRPC_CALL_PART_H
 
+#include "base/pool.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,12 +23,14 @@ struct mrpc_part {
 	bool embedded;   /* lives in its lane (headers, end); not to be freed */
 	size_t len;      /* MESSAGE: bytes of data */
 	size_t capacity; /* MESSAGE: room for data */
+	struct mrpc_pool *pool; /* MESSAGE: where its memory came from */
 	size_t credit; /* MESSAGE: flow-control bytes that are due when the reader takes it; set by
 			  the transport */
 };
 
-/* A message part with room for len bytes; NULL when there is no memory. */
-struct mrpc_part *mrpc_part_new(size_t len);
+/* A message part with room for len bytes, from the pool (which may be NULL); NULL when there is no
+ * memory. */
+struct mrpc_part *mrpc_part_new(struct mrpc_pool *pool, size_t len);
 
 /* Makes room for len bytes, keeping what is there; *part may move. Returns 0 or -ENOMEM. */
 int mrpc_part_grow(struct mrpc_part **part, size_t len);

@@ -41,7 +41,7 @@ int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *u
 	r = may_send(call, len);
 	if (r < 0)
 		return r;
-	part = mrpc_part_new(len);
+	part = mrpc_part_new(call->place.pool, len);
 	if (part == NULL)
 		return -ENOMEM;
 	write(user, mrpc_part_data(part));

@@ -94,7 +94,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 	minirpc_loop *loop = channel->loop;
 
 	channel->call = (struct mrpc_call_config){
-		.place = { &loop->turn, &loop->now, &loop->log },
+		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
 		.timers = &loop->timers,
 		.send_queue = options->send_queue,
 		.max_receive_message = options->max_receive_message,

@@ -69,9 +69,9 @@ static int new_connection(struct mrpc_connection **ret_connection,
 	snprintf(connection->peer, sizeof connection->peer, "%s", peer);
 
 	options = (struct mrpc_conn_options){
-		.place = { &loop->turn, &loop->now, &loop->log },
+		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
 		.limits = config->limits,
-		.call = { .place = { &loop->turn, &loop->now, &loop->log },
+		.call = { .place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
 			  .timers = &loop->timers },
 		.user_agent = config->user_agent,
 		.scheme = config->tls != NULL ? "https" : "http",

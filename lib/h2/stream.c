@@ -86,7 +86,7 @@ void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call)
 	stream->call = call;
 	if (stream->pin == NULL)
 		stream->pin = mrpc_call_ref(call);
-	mrpc_deframer_init(&stream->deframer, call->max_receive_message);
+	mrpc_deframer_init(&stream->deframer, conn->place.pool, call->max_receive_message);
 	mrpc_call_attach(call, &transport_ops, stream, &stream->task);
 	call->peer = conn->peer == NULL ? "" : conn->peer;
 	call->certificate = conn->certificate;

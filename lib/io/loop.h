@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/timers.h"
 #include "base/turn.h"
 
@@ -52,6 +53,8 @@ struct minirpc_loop {
 	struct mrpc_buf out; /* one for all links: bytes of the connection that is being flushed */
 	struct mrpc_buf spare; /* follows when a link keeps `out`, because its socket was full */
 	struct mrpc_buf plain; /* what a link has decrypted, or is about to encrypt */
+	struct mrpc_pool pool; /* of calls and messages */
+	minirpc_time trim_at;  /* the pool gives back what it does not need */
 	uint8_t *in; /* one for all links: MRPC_LOOP_IN bytes, what was just read; NULL for a manual
 			loop */
 	minirpc_time wake_at;

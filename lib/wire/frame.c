@@ -6,15 +6,16 @@
  *	+------+-------------+---------------- - -
  *	   1          4
  *
- * What a peer announces costs nothing: room is made for what has arrived, at first 4 KiB, then
- * doubling, and exactly as much as needed once the rest of the message is at hand. So a message
- * never holds more than twice its bytes that are here, and the whole one wastes nothing. */
+ * What a peer announces costs nothing: room is made for four times what has arrived (at first 4 KiB),
+ * but never for more than was announced. So a message of some frames moves once at most while it
+ * grows, one that is at hand never, and the whole one wastes nothing. */
 #include "wire/frame.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define FIRST_ROOM 4096u
+#define GENEROUS 4u
 
 void mrpc_frame_prefix(uint8_t prefix[5], bool compressed, uint32_t len)
 {
@@ -25,15 +26,15 @@ void mrpc_frame_prefix(uint8_t prefix[5], bool compressed, uint32_t len)
 	prefix[4] = (uint8_t)len;
 }
 
-void mrpc_deframer_init(struct mrpc_deframer *deframer, size_t limit)
+void mrpc_deframer_init(struct mrpc_deframer *deframer, struct mrpc_pool *pool, size_t limit)
 {
-	*deframer = (struct mrpc_deframer){ .limit = limit };
+	*deframer = (struct mrpc_deframer){ .pool = pool, .limit = limit };
 }
 
 void mrpc_deframer_clear(struct mrpc_deframer *deframer)
 {
 	mrpc_part_free(deframer->part);
-	mrpc_deframer_init(deframer, deframer->limit);
+	mrpc_deframer_init(deframer, deframer->pool, deframer->limit);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -53,14 +54,22 @@ static size_t take(uint8_t *out, size_t n, const uint8_t **data, size_t *len)
 	return n;
 }
 
-/* The prefix is complete: judges it and makes the part. available: bytes that are here behind it.
- */
+/* Room for a message of which `here` bytes have arrived. */
+static size_t room_for(const struct mrpc_deframer *deframer, size_t here)
+{
+	size_t announced = deframer->announced;
+
+	if (here >= announced / GENEROUS)
+		return announced;
+	return smaller(announced, here > FIRST_ROOM / GENEROUS ? here * GENEROUS : FIRST_ROOM);
+}
+
+/* The prefix is complete: judges it and makes the part. available: bytes that are here behind it. */
 static int begin(struct mrpc_deframer *deframer, size_t available)
 {
 	const uint8_t *prefix = deframer->prefix;
 	uint32_t announced = (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 |
 			     (uint32_t)prefix[3] << 8 | (uint32_t)prefix[4];
-	size_t room = available > FIRST_ROOM ? available : FIRST_ROOM;
 	struct mrpc_part *part;
 
 	if (prefix[0] > 1)
@@ -68,28 +77,22 @@ static int begin(struct mrpc_deframer *deframer, size_t available)
 	if (announced > deframer->limit)
 		return -EMSGSIZE; /* S-7: exactly the limit passes */
 
-	part = mrpc_part_new(smaller(announced, room));
+	deframer->announced = announced;
+	part = mrpc_part_new(deframer->pool, room_for(deframer, available));
 	if (part == NULL)
 		return -ENOMEM;
 	part->len = 0;
 	part->compressed = prefix[0] == 1;
-	deframer->announced = announced;
 	deframer->part = part;
 	return 0;
 }
 
-/* Makes room for `need` bytes in all, of which part->len are there. */
+/* Makes room for `need` bytes in all. */
 static int grow(struct mrpc_deframer *deframer, size_t need)
 {
-	struct mrpc_part *part = deframer->part;
-	size_t announced = deframer->announced;
-	size_t room = part->capacity > announced / 2 ? announced : part->capacity * 2;
-
-	if (need <= part->capacity)
+	if (need <= deframer->part->capacity)
 		return 0;
-	if (need == announced || room < need)
-		room = need;
-	return mrpc_part_grow(&deframer->part, room);
+	return mrpc_part_grow(&deframer->part, room_for(deframer, need));
 }
 
 int mrpc_deframer_feed(struct mrpc_deframer *deframer, const uint8_t **data, size_t *len,

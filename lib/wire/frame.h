@@ -12,6 +12,7 @@ void mrpc_frame_prefix(uint8_t prefix[5], bool compressed, uint32_t len);
 /* Takes the bytes of DATA frames, whose boundaries mean nothing [W-10], and gives whole messages.
  * Memory grows with the bytes that really arrived, never with the length that was announced. */
 struct mrpc_deframer {
+	struct mrpc_pool *pool; /* for the parts; may be NULL */
 	size_t limit; /* a longer message is refused, judged from its prefix [S-7] */
 	uint8_t prefix[5];
 	size_t prefix_len;      /* bytes of the prefix that have arrived */
@@ -19,7 +20,7 @@ struct mrpc_deframer {
 	struct mrpc_part *part; /* under assembly; part->len is what has arrived */
 };
 
-void mrpc_deframer_init(struct mrpc_deframer *deframer, size_t limit);
+void mrpc_deframer_init(struct mrpc_deframer *deframer, struct mrpc_pool *pool, size_t limit);
 void mrpc_deframer_clear(struct mrpc_deframer *deframer);
 
 /* Consumes from *data / *len up to the end of one message at most. *ret_part is that message (the

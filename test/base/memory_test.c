@@ -56,7 +56,7 @@ START_TEST(an_arena_gives_zeroed_aligned_memory_that_does_not_overlap)
 	uint8_t *pieces[300];
 
 	memset(first, 0xAA, sizeof first);
-	mrpc_arena_init(&arena, first + 1, sizeof first - 1);
+	mrpc_arena_init(&arena, NULL, first + 1, sizeof first - 1);
 	for (size_t i = 0; i < 300; i++) {
 		pieces[i] = mrpc_arena_alloc(&arena, i * 7);
 		ck_assert_ptr_nonnull(pieces[i]);
@@ -77,7 +77,7 @@ START_TEST(an_arena_refuses_sizes_that_wrap_and_survives_no_memory)
 {
 	struct mrpc_arena arena;
 
-	mrpc_arena_init(&arena, NULL, 0);
+	mrpc_arena_init(&arena, NULL, NULL, 0);
 	ck_assert_ptr_null(mrpc_arena_alloc(&arena, SIZE_MAX));
 	ck_assert_ptr_null(mrpc_arena_alloc(&arena, SIZE_MAX - 20));
 	alloc_fail_at(1, false);

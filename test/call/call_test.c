@@ -137,7 +137,7 @@ static minirpc_call *make(enum mrpc_role role, const struct minirpc_method *meth
 
 static void arrive(minirpc_call *call, const char *text)
 {
-	struct mrpc_part *part = mrpc_part_new(strlen(text));
+	struct mrpc_part *part = mrpc_part_new(NULL, strlen(text));
 
 	memcpy(mrpc_part_data(part), text, strlen(text));
 	if (mrpc_call_received_message(call, part) < 0)

@@ -40,7 +40,7 @@ static void finish(struct ends *ends)
 
 static struct mrpc_part *message(const char *text)
 {
-	struct mrpc_part *part = mrpc_part_new(strlen(text));
+	struct mrpc_part *part = mrpc_part_new(NULL, strlen(text));
 
 	memcpy(mrpc_part_data(part), text, strlen(text));
 	part->credit = MRPC_PREFIX + part->len;
@@ -319,7 +319,7 @@ START_TEST(a_part_grows_and_keeps_its_bytes)
 	ck_assert_mem_eq(mrpc_part_data(part), "hello", 5);
 	ck_assert_uint_eq(part->len, 5);
 	ck_assert_int_eq(mrpc_part_grow(&part, SIZE_MAX), -ENOMEM);
-	ck_assert_ptr_null(mrpc_part_new(SIZE_MAX - 2));
+	ck_assert_ptr_null(mrpc_part_new(NULL, SIZE_MAX - 2));
 	mrpc_part_free(part);
 	mrpc_part_free(NULL);
 	ck_assert_uint_eq(alloc_live(), 0);

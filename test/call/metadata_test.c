@@ -14,7 +14,7 @@ static struct minirpc_metadata md;
 
 static void begin(void)
 {
-	mrpc_arena_init(&arena, NULL, 0);
+	mrpc_arena_init(&arena, NULL, NULL, 0);
 	mrpc_metadata_init(&md, &arena);
 }
 

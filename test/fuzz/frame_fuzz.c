@@ -71,7 +71,7 @@ int fuzz_one(const uint8_t *data, size_t len)
 	expected.at = input.at;
 	expected.left = input.left;
 
-	mrpc_deframer_init(&deframer, limit);
+	mrpc_deframer_init(&deframer, NULL, limit);
 	for (i = 0; input.left > 0 && r == 0; i++) {
 		const uint8_t *at;
 		uint8_t *chunk;

@@ -71,7 +71,7 @@ int fuzz_one(const uint8_t *data, size_t len)
 		count++;
 	}
 
-	mrpc_arena_init(&arena, first, sizeof first);
+	mrpc_arena_init(&arena, NULL, first, sizeof first);
 	mrpc_metadata_init(&metadata, &arena);
 	r = mrpc_metadata_add_all(&metadata, fields);
 	hold(r == (good ? 0 : -EINVAL));

@@ -111,3 +111,8 @@ void *mrpc_free(void *p)
 	free(p);
 	return NULL;
 }
+
+bool mrpc_alloc_is_watched(void)
+{
+	return true;
+}
