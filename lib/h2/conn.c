@@ -541,13 +541,8 @@ static void free_streams(struct mrpc_list *list)
 	struct mrpc_list *node = list->next, *next;
 
 	for (; node != list; node = next) {
-		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
-
 		next = node->next;
-		/* A handler may hold its call longer than we live, but our timers die with us. */
-		if (stream->conn->role == MRPC_SERVER && stream->pin != NULL)
-			mrpc_timer_unbind(&stream->pin->deadline_timer);
-		mrpc_stream_free(stream);
+		mrpc_stream_free(mrpc_container(node, struct mrpc_stream, node));
 	}
 }
 

@@ -22,6 +22,17 @@ int mrpc_block_decode(struct mrpc_conn *conn, const char *text, size_t len, size
 	return mrpc_base64_decode(conn->scratch.data, ret_len, text, len);
 }
 
+/* Over the limit nothing more is kept. */
+static void count_one(struct mrpc_conn *conn)
+{
+	struct mrpc_block *block = &conn->block;
+
+	block->fields++;
+	if (block->bytes > conn->limits.max_header_bytes ||
+	    block->fields > conn->limits.max_header_fields)
+		block->too_large = true;
+}
+
 static void note_error(struct mrpc_block *block, int error)
 {
 	if (error == -ENOMEM)
@@ -49,7 +60,9 @@ static void add_binary(struct mrpc_conn *conn, const char *name, size_t name_len
 			note_error(block, r);
 			return;
 		}
-		if (comma == NULL)
+		if (comma != NULL)
+			count_one(conn); /* each costs as much as a field of its own */
+		if (comma == NULL || block->too_large)
 			return;
 		value_len -= len + 1;
 		value = comma + 1;
@@ -73,22 +86,18 @@ void mrpc_block_add(struct mrpc_conn *conn, const char *name, size_t name_len, c
 		note_error(block, mrpc_metadata_add(block->into, name, name_len, value, value_len));
 }
 
-/* The list counts as M-5 says. Over the limit nothing more is kept; far over, it is a bomb: HPACK
- * makes thousands of bytes of one. */
+/* The list counts as M-5 says. Far over the limit it is a bomb: HPACK makes thousands of bytes of
+ * one. */
 static int count_field(struct mrpc_conn *conn, size_t name_len, size_t value_len)
 {
 	struct mrpc_block *block = &conn->block;
-	const struct minirpc_conn_limits *limits = &conn->limits;
 
 	block->bytes += name_len + value_len + FIELD_OVERHEAD;
-	block->fields++;
-	if (block->bytes > (size_t)limits->max_header_bytes * BOMB) {
-		conn->breach = MRPC_BREACH_HEADER_LIST;
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	}
-	if (block->bytes > limits->max_header_bytes || block->fields > limits->max_header_fields)
-		block->too_large = true;
-	return 0;
+	count_one(conn);
+	if (block->bytes <= (size_t)conn->limits.max_header_bytes * BOMB)
+		return 0;
+	conn->breach = MRPC_BREACH_HEADER_LIST;
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)

@@ -28,6 +28,15 @@ struct mrpc_stream *mrpc_stream_new(struct mrpc_conn *conn)
 	return stream;
 }
 
+/* Server: whoever holds the call may do so longer than the connection lives, but its timer is one of
+ * ours. And while it still has the events it came with, nobody else knows of it. */
+static void release_pin(struct mrpc_stream *stream)
+{
+	mrpc_timer_unbind(&stream->pin->deadline_timer);
+	if (stream->pin->events == stream->conn->accept)
+		mrpc_call_drop(stream->pin);
+}
+
 void mrpc_stream_free(struct mrpc_stream *stream)
 {
 	mrpc_task_sleep(&stream->task);
@@ -37,8 +46,8 @@ void mrpc_stream_free(struct mrpc_stream *stream)
 	mrpc_deframer_clear(&stream->deframer);
 	mrpc_buf_clear(&stream->backlog);
 	if (stream->pin != NULL) {
-		if (stream->conn->role == MRPC_SERVER && !stream->routed)
-			mrpc_call_drop(stream->pin);
+		if (stream->conn->role == MRPC_SERVER)
+			release_pin(stream);
 		mrpc_call_unref(stream->pin);
 	}
 	if (stream->conn->block.stream == stream)

@@ -443,6 +443,24 @@ START_TEST(M_5_the_128th_field_is_served_and_the_129th_is_refused)
 }
 END_TEST
 
+/* Joined values cost as much as fields of their own: a byte of wire must not become sixty of memory. */
+START_TEST(M_5_values_joined_by_commas_count_as_fields)
+{
+	for (unsigned over = 0; over <= 1; over++) {
+		struct raw *raw = raw_client(NULL);
+		char joined[124] = { 0 };
+
+		memset(joined, ',', 121 + over); /* as many values as commas, and one more */
+		raw_request(raw, 1, 0, "/t/unary", RAW("x-bin", joined));
+		raw_message(raw, 1, END_STREAM, "x");
+		raw_send(raw);
+		ck_has(raw_find(raw, HEADERS, 1), over ? "grpc-status: 8\n" : "grpc-status: 0\n");
+		ck_assert_uint_eq(mrpc_conn_counts(raw->conn)->refused_headers, over);
+		raw_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(C_2_a_compressed_message_without_encoding_is_internal)
 {
 	struct raw *raw = raw_client(NULL);
@@ -733,6 +751,30 @@ START_TEST(handlers_over_their_deadline_count_too)
 }
 END_TEST
 
+/* Nobody else knows of it: it must not wait for a turn that may never come. */
+START_TEST(a_call_that_no_handler_has_seen_goes_with_its_connection)
+{
+	for (int reset = 0; reset <= 1; reset++) {
+		struct raw *raw = raw_client(NULL);
+		struct pair *pair = raw->pair;
+
+		raw_request(raw, 1, 0, "/t/unary", NULL);
+		if (reset)
+			raw_reset(raw, 1, NGHTTP2_CANCEL);
+		mrpc_conn_machine(raw->conn)
+			->ops->receive(mrpc_conn_machine(raw->conn), mrpc_buf_bytes(&raw->out),
+				       mrpc_buf_len(&raw->out), pair->now);
+		mrpc_conn_free(pair->server);
+		pair->server = raw->conn = NULL;
+		mrpc_task_sleep(&raw->wire->flush);
+		mrpc_task_sleep(&pair->server_owner);
+		ck_assert(mrpc_turn_is_idle(&pair->turn));
+		ck_assert_int_eq(pair->accepted, 0);
+		raw_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(a_reset_and_a_new_request_in_one_read_are_fine)
 {
 	struct minirpc_conn_limits limits = { .max_streams = 2 };
@@ -782,6 +824,7 @@ Suite *suite(void)
 	tcase_add_test(t, M_4_reserved_names_are_hidden);
 	tcase_add_test(t, M_5_header_bytes_at_the_limit_are_served_and_one_more_is_refused);
 	tcase_add_test(t, M_5_the_128th_field_is_served_and_the_129th_is_refused);
+	tcase_add_test(t, M_5_values_joined_by_commas_count_as_fields);
 	tcase_add_test(t, C_2_a_compressed_message_without_encoding_is_internal);
 	tcase_add_test(t, C_3_an_unknown_encoding_is_unimplemented_and_the_known_ones_are_named);
 	tcase_add_test(t, D_1_a_timeout_becomes_the_deadline);
@@ -798,6 +841,7 @@ Suite *suite(void)
 	tcase_add_test(t, streams_over_the_limit_are_refused_until_the_settings_are_known);
 	tcase_add_test(t, handlers_count_until_they_end);
 	tcase_add_test(t, handlers_over_their_deadline_count_too);
+	tcase_add_test(t, a_call_that_no_handler_has_seen_goes_with_its_connection);
 	tcase_add_test(t, a_reset_and_a_new_request_in_one_read_are_fine);
 	suite_add_tcase(s, t);
 	return s;
