@@ -215,9 +215,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 		conn->block.stream = NULL;
 		break;
 	case NGHTTP2_SETTINGS:
-		if (ack)
-			conn->settings_acked = true;
-		else
+		if (!ack)
 			conn->settings_received = true;
 		break;
 	case NGHTTP2_PING:

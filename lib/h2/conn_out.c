@@ -199,19 +199,6 @@ static bool take_end(struct mrpc_stream *stream)
 	return true;
 }
 
-/* What is asked for, or less when less is there: the driver's buffer need not grow for it. */
-static size_t wanted(const struct mrpc_stream *stream, size_t len)
-{
-	const struct mrpc_lane *lane = &stream->call->out;
-	size_t there = 0;
-
-	for (const struct mrpc_part *part = lane->cursor; part != NULL && there < len;
-	     part = part->next)
-		if (part->kind == MRPC_MESSAGE)
-			there += MRPC_PREFIX + part->len;
-	return smaller(len, there);
-}
-
 static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
 			 uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -226,7 +213,8 @@ static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, siz
 	if (mrpc_buf_len(conn->out) >= conn->out_limit)
 		return NGHTTP2_ERR_PAUSE;
 	if (stream->call != NULL && !ended) {
-		len = wanted(stream, len);
+		/* the driver's buffer need not grow for more than is there */
+		len = smaller(len, stream->call->out.unread);
 		if (mrpc_buf_reserve(conn->out, FRAME_HEAD + len) < 0)
 			return NGHTTP2_ERR_NOMEM;
 		done = take_messages(stream, conn->out->data + conn->out->end + FRAME_HEAD, len);
@@ -567,6 +555,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
 	stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	if (stream == NULL)
 		return 0;
+	stream->not_sent = true;
 	stream->too_large = error == NGHTTP2_ERR_FRAME_SIZE_ERROR;
 	if (stream->too_large && stream->conn->role == MRPC_SERVER)
 		mrpc_stream_due_reset(stream, NGHTTP2_INTERNAL_ERROR);

@@ -83,6 +83,7 @@ struct mrpc_stream {
 	bool answered;      /* server: answer replaces the handler's */
 	bool final_headers; /* client: response headers that are not 1xx arrived */
 	bool too_large;     /* our header block did not fit */
+	bool not_sent;      /* client: nghttp2 dropped our headers */
 
 	unsigned http_status; /* client */
 	size_t offset;   /* bytes of the out lane's first part, prefix included, that were sent */
@@ -158,7 +159,7 @@ struct mrpc_conn {
 
 	/* recorded by callbacks, settled later */
 	enum mrpc_breach breach;
-	bool settings_received, settings_acked;
+	bool settings_received;
 	bool goaway_received, goaway_due;
 	int32_t goaway_last;
 	int32_t last_taken; /* server: the last stream that our final GOAWAY names, once it is queued */

@@ -127,7 +127,7 @@ void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_statu
 	if (call == NULL)
 		return;
 	let_go(stream, status->code == MINIRPC_OK);
-	call->never_left = stream->id == 0; /* */
+	call->never_left = stream->id == 0 || stream->not_sent; /* */
 	mrpc_call_received_end(call, status, call->role == MRPC_SERVER, unprocessed);
 	mrpc_call_detach(call);
 }
@@ -324,6 +324,12 @@ void mrpc_conn_start_waiting(struct mrpc_conn *conn)
 	}
 }
 
+static void leave_lingering(struct mrpc_stream *stream)
+{
+	stream->conn->lingerers--;
+	mrpc_stream_free(stream);
+}
+
 /* Streams whose handler has ended meanwhile are swept away. */
 static size_t count_stuck(struct mrpc_conn *conn)
 {
@@ -335,8 +341,7 @@ static size_t count_stuck(struct mrpc_conn *conn)
 
 		next = node->next;
 		if (!stream->pin->has_handle) {
-			mrpc_stream_free(stream);
-			conn->lingerers--;
+			leave_lingering(stream);
 		} else if (stream->pin->told_end) {
 			stuck++;
 		}
@@ -344,11 +349,27 @@ static size_t count_stuck(struct mrpc_conn *conn)
 	return stuck;
 }
 
+/* Each new call looks at two, so that calls whose handlers have ended since do not keep their memory
+ * until the limit is reached. */
+static void sweep_some(struct mrpc_conn *conn)
+{
+	for (int i = 0; i < 2 && !mrpc_list_is_empty(&conn->lingering); i++) {
+		struct mrpc_list *node = mrpc_list_pop(&conn->lingering);
+		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
+
+		if (stream->pin->has_handle)
+			mrpc_list_push(&conn->lingering, node);
+		else
+			leave_lingering(stream);
+	}
+}
+
 /* A handler that has not been told yet may still do the right thing, and does not count: otherwise
  * a client that resets calls as their deadlines expire, and opens others in their place, would be
  * refused in good faith. Until they are told the budget of resets bounds their number. */
 size_t mrpc_conn_running(struct mrpc_conn *conn)
 {
+	sweep_some(conn);
 	if (conn->open + conn->lingerers < conn->limits.max_streams)
 		return conn->open + conn->lingerers;
 	return conn->open + count_stuck(conn);

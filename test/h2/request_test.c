@@ -732,6 +732,31 @@ START_TEST(handlers_count_until_they_end)
 }
 END_TEST
 
+START_TEST(calls_that_lingered_are_let_go_as_others_come)
+{
+	struct raw *raw = raw_client(NULL);
+	uint32_t id = 1;
+
+	raw->pair->hold = raw->pair->forget = true;
+	for (; id < 60; id += 2) {
+		raw_request(raw, id, 0, "/t/stream", NULL);
+		raw_send(raw);
+		raw_reset(raw, id, NGHTTP2_CANCEL);
+		raw_send(raw);
+	}
+	for (int i = 1; i < 30; i++) { /* all but the first */
+		minirpc_call_end(raw->pair->served[i].call, NULL);
+		raw->pair->served[i].call = NULL;
+	}
+	for (; id < 100; id += 2) {
+		raw_request(raw, id, 0, "/t/stream", NULL);
+		raw_send(raw);
+	}
+	ck_assert_uint_eq(raw->conn->lingerers, 1);
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(handlers_over_their_deadline_count_too)
 {
 	struct minirpc_conn_limits limits = { .max_streams = 2 };
@@ -761,9 +786,9 @@ START_TEST(a_call_that_no_handler_has_seen_goes_with_its_connection)
 		raw_request(raw, 1, 0, "/t/unary", NULL);
 		if (reset)
 			raw_reset(raw, 1, NGHTTP2_CANCEL);
-		mrpc_conn_machine(raw->conn)
-			->ops->receive(mrpc_conn_machine(raw->conn), mrpc_buf_bytes(&raw->out),
-				       mrpc_buf_len(&raw->out), pair->now);
+		mrpc_conn_machine(raw->conn)->ops->receive(mrpc_conn_machine(raw->conn),
+							   mrpc_buf_bytes(&raw->out),
+							   mrpc_buf_len(&raw->out), pair->now);
 		mrpc_conn_free(pair->server);
 		pair->server = raw->conn = NULL;
 		mrpc_task_sleep(&raw->wire->flush);
@@ -840,6 +865,7 @@ Suite *suite(void)
 	tcase_add_test(t, small_messages_share_a_frame);
 	tcase_add_test(t, streams_over_the_limit_are_refused_until_the_settings_are_known);
 	tcase_add_test(t, handlers_count_until_they_end);
+	tcase_add_test(t, calls_that_lingered_are_let_go_as_others_come);
 	tcase_add_test(t, handlers_over_their_deadline_count_too);
 	tcase_add_test(t, a_call_that_no_handler_has_seen_goes_with_its_connection);
 	tcase_add_test(t, a_reset_and_a_new_request_in_one_read_are_fine);

@@ -418,6 +418,32 @@ START_TEST(G_1_goaway_gives_back_what_is_above_its_last_stream)
 }
 END_TEST
 
+START_TEST(R_4_what_was_queued_when_goaway_came_never_left)
+{
+	struct raw *raw = raw_server(NULL);
+	struct probe *first, *second;
+
+	raw->wire->stalled = true;
+	first = pair_unary(raw->pair, "sent");
+	pair_turn(raw->pair); /* the socket is full from here on */
+	second = pair_unary(raw->pair, "queued");
+	second->retry = true;
+	pair_turn(raw->pair);
+	raw_goaway(raw, INT32_MAX, NGHTTP2_NO_ERROR, ""); /* the first step of a drain */
+	raw_send(raw);
+	raw->wire->stalled = false;
+	raw_read(raw);
+	mrpc_conn_touch(raw->conn);
+	raw_send(raw);
+	ck_assert_int_eq(first->failed_attempts, 0);
+	ck_assert_ptr_nonnull(raw_find(raw, HEADERS, 1));
+	ck_assert_ptr_null(raw_find(raw, HEADERS, 3));
+	ck_assert_int_eq(second->unprocessed, 1);
+	ck_assert(second->call->never_left);
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(G_1_after_goaway_no_call_can_be_opened)
 {
 	struct raw *raw = raw_server(NULL);
@@ -791,6 +817,7 @@ Suite *suite(void)
 	tcase_add_test(t, R_3_after_headers_no_attempt_is_given_back);
 	tcase_add_test(t, R_4_a_refused_call_can_be_opened_again);
 	tcase_add_test(t, G_1_goaway_gives_back_what_is_above_its_last_stream);
+	tcase_add_test(t, R_4_what_was_queued_when_goaway_came_never_left);
 	tcase_add_test(t, G_1_after_goaway_no_call_can_be_opened);
 	tcase_add_test(t, K_3_the_reason_of_a_goaway_is_kept);
 	tcase_add_test(t, W_12_calls_over_the_peers_limit_wait);
