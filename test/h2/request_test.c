@@ -800,6 +800,27 @@ START_TEST(a_call_that_no_handler_has_seen_goes_with_its_connection)
 }
 END_TEST
 
+/* As when a handler cancels, takes in the peer's reset and frees the connection, all in one event. */
+START_TEST(a_call_may_outlive_its_connection_by_a_reference)
+{
+	struct raw *raw = raw_client(NULL);
+	minirpc_call *call;
+
+	raw->pair->hold = true;
+	raw_request(raw, 1, 0, "/t/stream", RAW("grpc-timeout", "1S"));
+	raw_send(raw);
+	call = mrpc_call_ref(raw->pair->served[0].call);
+	raw->pair->served[0].call = NULL;
+	minirpc_call_cancel(call);
+	raw_reset(raw, 1, NGHTTP2_CANCEL);
+	raw_send(raw);
+	mrpc_conn_free(raw->pair->server);
+	raw->pair->server = raw->conn = NULL;
+	mrpc_call_unref(call);
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(a_reset_and_a_new_request_in_one_read_are_fine)
 {
 	struct minirpc_conn_limits limits = { .max_streams = 2 };
@@ -868,6 +889,7 @@ Suite *suite(void)
 	tcase_add_test(t, calls_that_lingered_are_let_go_as_others_come);
 	tcase_add_test(t, handlers_over_their_deadline_count_too);
 	tcase_add_test(t, a_call_that_no_handler_has_seen_goes_with_its_connection);
+	tcase_add_test(t, a_call_may_outlive_its_connection_by_a_reference);
 	tcase_add_test(t, a_reset_and_a_new_request_in_one_read_are_fine);
 	suite_add_tcase(s, t);
 	return s;
