@@ -274,8 +274,10 @@ void mrpc_stream_settle(struct mrpc_stream *stream)
 	if ((due & MRPC_DUE_FAIL) != 0)
 		settle_failure(stream);
 	if ((due & MRPC_DUE_CLOSED) != 0) {
-		if (!stream->end_waits || stream->call == NULL)
-			settle_closed(stream); /* else its messages and its end are still to come */
+		/* A client's messages, and how the call ended, may still be to come; at a server
+		 * this is a reset, which does not wait. */
+		if (!stream->end_waits || stream->call == NULL || stream->conn->role == MRPC_SERVER)
+			settle_closed(stream);
 		return;
 	}
 	if ((due & MRPC_DUE_TRAILERS) != 0)

@@ -800,6 +800,26 @@ START_TEST(a_call_that_no_handler_has_seen_goes_with_its_connection)
 }
 END_TEST
 
+START_TEST(a_reset_comes_through_whatever_waits_before_it)
+{
+	static const uint8_t empty_messages[5 * 1100];
+	struct raw *raw = raw_client(NULL);
+
+	raw->pair->hold = true;
+	raw_request(raw, 1, 0, "/t/stream", NULL);
+	raw_send(raw);
+	minirpc_call_pause(raw->pair->served[0].call);
+	raw_frame(raw, DATA, END_STREAM, 1, empty_messages, sizeof empty_messages);
+	raw_send(raw);
+	ck_assert_int_eq(raw->pair->served[0].messages, 0);
+	raw_reset(raw, 1, NGHTTP2_CANCEL);
+	raw_send(raw);
+	ck_assert_int_eq(raw->pair->served[0].ends, 1);
+	ck_assert_int_eq(raw->pair->served[0].code, MINIRPC_CANCELLED);
+	raw_free(raw);
+}
+END_TEST
+
 /* As when a handler cancels, takes in the peer's reset and frees the connection, all in one event. */
 START_TEST(a_call_may_outlive_its_connection_by_a_reference)
 {
@@ -889,6 +909,7 @@ Suite *suite(void)
 	tcase_add_test(t, calls_that_lingered_are_let_go_as_others_come);
 	tcase_add_test(t, handlers_over_their_deadline_count_too);
 	tcase_add_test(t, a_call_that_no_handler_has_seen_goes_with_its_connection);
+	tcase_add_test(t, a_reset_comes_through_whatever_waits_before_it);
 	tcase_add_test(t, a_call_may_outlive_its_connection_by_a_reference);
 	tcase_add_test(t, a_reset_and_a_new_request_in_one_read_are_fine);
 	suite_add_tcase(s, t);
