@@ -488,10 +488,14 @@ static bool is_error(uint32_t error_code)
 	return error_code != NGHTTP2_NO_ERROR && error_code != NGHTTP2_CANCEL;
 }
 
-static void sent_reset(struct mrpc_conn *conn, uint32_t error_code)
+static void sent_reset(struct mrpc_conn *conn, const struct mrpc_stream *stream,
+		       uint32_t error_code)
 {
 	enum mrpc_breach breach = MRPC_BREACH_NONE;
 
+	/* nghttp2 refuses by itself, and tells nobody, while our SETTINGS are not acknowledged. */
+	if (error_code == NGHTTP2_REFUSED_STREAM && stream == NULL && conn->role == MRPC_SERVER)
+		MRPC_COUNT(conn, refused_streams, 1);
 	if (error_code == NGHTTP2_REFUSED_STREAM)
 		breach = mrpc_guard_refused(&conn->guard, conn->now);
 	else if (is_error(error_code))
@@ -527,7 +531,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 			sent_end_stream(session, conn, frame->hd.stream_id);
 		break;
 	case NGHTTP2_RST_STREAM:
-		sent_reset(conn, frame->rst_stream.error_code);
+		sent_reset(conn,
+			   nghttp2_session_get_stream_user_data(session, frame->hd.stream_id),
+			   frame->rst_stream.error_code);
 		break;
 	case NGHTTP2_GOAWAY:
 		/* nghttp2 gave the connection up by itself; the text says why. */

@@ -5,6 +5,7 @@
 #include "run_suite.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct pair pair;
@@ -663,6 +664,54 @@ START_TEST(waiting_is_for_loops_that_run_themselves)
 }
 END_TEST
 
+START_TEST(a_channel_counts_what_its_connections_saw)
+{
+	struct minirpc_conn_counts here, there;
+	struct probe probe = { 0 };
+
+	pair_connect(&pair);
+	probe_call(&probe, pair.channel, &echo, NULL);
+	pair_settle(&pair);
+	pair_cut(&pair);
+	pair_settle(&pair);
+	pair_connect(&pair);
+	probe_call(&probe, pair.channel, &echo, NULL);
+	pair_settle(&pair);
+	minirpc_channel_counts(pair.channel, &here);
+	minirpc_server_counts(pair.server, &there);
+	ck_assert_uint_eq(here.calls_started, 2);
+	ck_assert_uint_eq(here.calls_succeeded, 2);
+	ck_assert_uint_eq(here.messages_sent, there.messages_received);
+	ck_assert_uint_eq(here.messages_received, 2);
+}
+END_TEST
+
+static void send_unconnected(size_t max_replay, size_t len, uint64_t overflows)
+{
+	struct minirpc_conn_counts counts;
+	struct probe probe = { 0 };
+	minirpc_call *call;
+	char *data = calloc(1, len);
+
+	pair_close(&pair);
+	pair_open(&pair, NULL, &(struct minirpc_channel_options){ .max_replay = max_replay });
+	ck_assert_int_eq(minirpc_call_open(&call, pair.channel, &chat, NULL, &probe_events, &probe),
+			 0);
+	ck_assert_int_eq(minirpc_call_send(call, data, len), 0);
+	minirpc_channel_counts(pair.channel, &counts);
+	ck_assert_uint_eq(counts.overflowed_replays, overflows);
+	free(data);
+}
+
+START_TEST(the_replay_buffer_at_its_limit_is_kept_and_one_byte_more_is_not)
+{
+	send_unconnected(0, 256 << 10, 0);
+	send_unconnected(0, (256 << 10) + 1, 1);
+	send_unconnected(10, 10, 0);
+	send_unconnected(10, 11, 1);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("client/channel");
@@ -697,6 +746,8 @@ Suite *suite(void)
 	tcase_add_test(t, a_channel_may_be_freed_in_on_end);
 	tcase_add_test(t, a_call_may_be_opened_in_on_end);
 	tcase_add_test(t, waiting_is_for_loops_that_run_themselves);
+	tcase_add_test(t, a_channel_counts_what_its_connections_saw);
+	tcase_add_test(t, the_replay_buffer_at_its_limit_is_kept_and_one_byte_more_is_not);
 	suite_add_tcase(s, t);
 	return s;
 }

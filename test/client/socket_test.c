@@ -321,6 +321,7 @@ END_TEST
 START_TEST(connections_over_the_limit_are_closed)
 {
 	struct probe probe = { 0 }, other = { 0 };
+	struct minirpc_conn_counts counts;
 	minirpc_channel *second;
 	uint16_t port;
 
@@ -344,6 +345,8 @@ START_TEST(connections_over_the_limit_are_closed)
 	wait_for(&other);
 	ck_assert_int_eq(other.code, MINIRPC_UNAVAILABLE);
 	ck_assert_uint_eq(minirpc_server_open_connections(server), 1);
+	minirpc_server_counts(server, &counts);
+	ck_assert_uint_ge(counts.refused_connections, 1);
 	minirpc_channel_free(second);
 }
 END_TEST

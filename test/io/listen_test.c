@@ -435,6 +435,33 @@ START_TEST(a_wake_accepts_at_most_64)
 }
 END_TEST
 
+START_TEST(a_turn_accepts_as_many_as_asked_for)
+{
+	struct hand_loop hand;
+	struct mrpc_listener *listener;
+	int clients[3];
+	uint16_t port;
+
+	hand_init(&hand, NULL);
+	ck_assert_int_eq(mrpc_listener_new(&listener, hand.loop, "127.0.0.1:0",
+					   &(struct minirpc_listen_options){ .accepts_per_turn = 2,
+									     .ret_port = &port },
+					   &events, &accepted),
+			 0);
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to("127.0.0.1", port);
+	hand_turn(&hand);
+	ck_assert_int_eq(accepted.count, 2);
+	hand_turn(&hand);
+	ck_assert_int_eq(accepted.count, 3);
+	mrpc_listener_free(listener);
+	for (int i = 0; i < 3; i++)
+		close(clients[i]);
+	close_accepted();
+	hand_clear(&hand);
+}
+END_TEST
+
 START_TEST(a_listener_may_be_freed_by_the_one_it_accepts)
 {
 	struct hand_loop hand;
@@ -591,6 +618,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, a_unix_socket_has_a_file_as_long_as_it_listens);
 	tcase_add_test(tcase, a_stale_file_is_replaced_and_nothing_else_is);
 	tcase_add_test(tcase, a_wake_accepts_at_most_64);
+	tcase_add_test(tcase, a_turn_accepts_as_many_as_asked_for);
 	tcase_add_test(tcase, a_listener_may_be_freed_by_the_one_it_accepts);
 	tcase_add_test(tcase, without_descriptors_one_peer_is_turned_away_and_accepting_pauses);
 	tcase_add_test(tcase, a_listening_socket_may_be_adopted);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -190,6 +191,65 @@ START_TEST(garbage_costs_its_connection_only)
 }
 END_TEST
 
+START_TEST(connections_at_the_limit_are_served_and_one_more_is_closed_and_counted)
+{
+	struct minirpc_conn_counts counts;
+	int fds[4];
+
+	open_server(&(struct minirpc_server_options){ .max_connections = 3 });
+	for (int i = 0; i < 4; i++)
+		fds[i] = dial();
+	for (int i = 0; i < 3; i++)
+		ck_assert(!is_closed(fds[i]));
+	ck_assert(is_closed(fds[3]));
+	ck_assert_uint_eq(minirpc_server_open_connections(server), 3);
+	minirpc_server_counts(server, &counts);
+	ck_assert_uint_eq(counts.refused_connections, 1);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(pauses_for_want_of_descriptors_last_as_long_as_asked_and_are_counted)
+{
+	struct minirpc_conn_counts counts;
+	struct rlimit limit, less;
+	int fds[2], fill[64], count = 0;
+
+	ck_assert_int_eq(minirpc_server_new(&server, loop, NULL), 0);
+	ck_assert_int_eq(
+		minirpc_server_listen(server, "127.0.0.1:0",
+				      &(struct minirpc_listen_options){ .accept_pause = -1 }),
+		-EINVAL);
+	ck_assert_int_eq(
+		minirpc_server_listen(server, "127.0.0.1:0",
+				      &(struct minirpc_listen_options){
+					      .accept_pause = MINIRPC_S(3), .ret_port = &port }),
+		0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	less = limit;
+	less.rlim_cur = 64; /* poll_loop's poll wants more than a few */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &less), 0);
+	while ((fill[count] = dup(0)) >= 0)
+		count++;
+	close(fill[--count]); /* one: the peer's own end */
+	fds[0] = dial();
+	ck_assert(is_closed(fds[0]));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fds[1] = dial();
+	run_until(MINIRPC_S(1003) - 1);
+	ck_assert_uint_eq(minirpc_server_open_connections(server), 0);
+	run_until(MINIRPC_S(1003));
+	ck_assert_uint_eq(minirpc_server_open_connections(server), 1);
+	minirpc_server_counts(server, &counts);
+	ck_assert_uint_eq(counts.accept_pauses, 1);
+	close(fds[0]);
+	close(fds[1]);
+	while (count > 0)
+		close(fill[--count]);
+}
+END_TEST
+
 START_TEST(freeing_closes_sockets_at_once)
 {
 	int fd;
@@ -213,6 +273,8 @@ Suite *suite(void)
 	tcase_add_test(t, stopping_closes_everything_within_a_second);
 	tcase_add_test(t, a_drain_ends_with_its_grace_whatever_peers_do);
 	tcase_add_test(t, garbage_costs_its_connection_only);
+	tcase_add_test(t, connections_at_the_limit_are_served_and_one_more_is_closed_and_counted);
+	tcase_add_test(t, pauses_for_want_of_descriptors_last_as_long_as_asked_and_are_counted);
 	tcase_add_test(t, freeing_closes_sockets_at_once);
 	suite_add_tcase(s, t);
 	return s;

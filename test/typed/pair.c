@@ -42,7 +42,7 @@ static void on_finished(minirpc_conn *conn, void *user)
 	minirpc_conn_close(conn);
 }
 
-static int join(struct pair *pair)
+static int join(struct pair *pair, const struct minirpc_server_options *server)
 {
 	const struct minirpc_attach_options options = {
 		.peer = "pair",
@@ -52,7 +52,7 @@ static int join(struct pair *pair)
 	};
 	int r;
 
-	r = minirpc_server_new(&pair->server, pair->loop, NULL);
+	r = minirpc_server_new(&pair->server, pair->loop, server);
 	if (r == 0)
 		r = minirpc_server_attach(pair->server, &options, &pair->conns[1]);
 	if (r == 0)
@@ -64,17 +64,27 @@ static int join(struct pair *pair)
 
 int pair_open(struct pair *pair)
 {
+	return pair_open_with(pair, NULL);
+}
+
+int pair_open_with(struct pair *pair, const struct minirpc_conn_limits *limits)
+{
+	struct minirpc_channel_options client = { 0 };
+	struct minirpc_server_options server = { 0 };
 	int r;
+
+	if (limits != NULL)
+		client.limits = server.limits = *limits;
 
 	*pair = (struct pair){ 0 };
 	r = minirpc_loop_new(&pair->loop, &(struct minirpc_loop_options){ .manual = true });
 	if (r == 0)
-		r = minirpc_channel_new(&pair->channel, pair->loop, "attached:pair", NULL);
+		r = minirpc_channel_new(&pair->channel, pair->loop, "attached:pair", &client);
 	if (r < 0) {
 		pair_close(pair);
 		return r;
 	}
-	return join(pair);
+	return join(pair, &server);
 }
 
 int pair_open_waiting(struct pair *pair)
@@ -86,7 +96,7 @@ int pair_open_waiting(struct pair *pair)
 	if (r < 0)
 		return r;
 	pair->loop = minirpc_channel_loop(pair->channel);
-	return join(pair);
+	return join(pair, NULL);
 }
 
 void pair_close(struct pair *pair)

@@ -20,6 +20,7 @@ struct pair {
 
 /* Returns 0 or -errno, for lack of memory; then nothing is left. */
 int pair_open(struct pair *pair);
+int pair_open_with(struct pair *pair, const struct minirpc_conn_limits *limits); /* at both ends */
 int pair_open_waiting(struct pair *pair); /* for _wait calls: a loop that can run */
 void pair_close(struct pair *pair);
 
