@@ -145,7 +145,7 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 		return;
 	}
 	listener->ret_freed = &freed;
-	for (unsigned i = 0; i < listener->accepts_a_turn && !freed; i++) {
+	for (unsigned i = 0; !freed && i < listener->accepts_a_turn; i++) {
 		struct mrpc_address peer = { .len = sizeof peer.storage };
 		int on = 1, fd;
 
