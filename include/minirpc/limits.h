@@ -20,7 +20,7 @@ struct minirpc_conn_limits {
 	uint32_t conn_window;   /* receive credit of a connection, bytes; 16 MiB; from 65535 to
 				   2^31-1 */
 	uint32_t max_header_bytes;  /* sum of name + value + 32 of one header block [M-5]; 16 KiB */
-	uint32_t max_header_fields; /* 128 */
+	uint32_t max_header_fields; /* 128; "-bin" values joined by commas count each */
 	uint32_t max_continuations; /* CONTINUATION frames in one block; 8 */
 	uint32_t max_header_wire;   /* compressed bytes of one block; 64 KiB */
 	uint32_t resets_burst;      /* server: RST_STREAM received: this many at once, ... 200 */
