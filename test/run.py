@@ -14,6 +14,7 @@ import sys
 from consumers import run as consumers
 import examples
 from interop import run as interop
+from interop.grpc import run as grpc_interop
 import docs
 import spec_map
 import walls
@@ -151,13 +152,15 @@ def main():
     add('walls', walls.run(BUILD))
     add('docs', tuple(map(sum, zip(docs.run(), spec_map.run()))))
     add('build with clang', clang_build('build-clang'))
+    if everything:
+        sh('test/install', 'all')
     if everything or os.environ.get('CI'):
         add('sanitized tests', sanitized_tests('build-asan', everything))
         if os.path.exists('build-asan/examples/cache/cached'):
             add('sanitized examples', examples.run('build-asan'))
         add('interop', interop_tests(BUILD))
+        add('grpc interop', grpc_interop.run(os.path.abspath(BUILD), everything))
     if everything:
-        sh('test/install', 'all')
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))
         add('many seeds of the simulation', meson_tests(BUILD, 'simulation', 'scenario/simulation', '--timeout-multiplier=20',

@@ -5,7 +5,7 @@
  *	interop_client --server_port=10000 --use_tls --ca_file=ca.pem --test_case=ping_pong,empty_unary
  *
  * Several cases may be named; each says `ok NAME`, or FAILED with the reason on stderr. Exits 0 when
- * all are ok, 1 otherwise, 2 for what it does not understand. With --server_port=0, --server_host is
+ * all are ok, 1 otherwise (--list prints all names), 2 for what it does not understand. With --server_port=0, --server_host is
  * a whole target ("ipv4:127.0.0.1:1,127.0.0.1:2"). */
 #include "cases.h"
 #include "options.h"
@@ -16,7 +16,7 @@
 
 struct flags {
 	const char *host, *host_override, *test_case, *ca, *cert, *key, *metadata, *service_config;
-	bool use_tls, use_test_ca;
+	bool use_tls, use_test_ca, list, version;
 	long port;
 };
 
@@ -118,6 +118,13 @@ static bool run_cases(struct client *client, const char *names)
 	return ok;
 }
 
+static void list_cases(void)
+{
+	for (size_t i = 0; i < sizeof all_cases / sizeof *all_cases; i++)
+		for (const struct test_case *c = all_cases[i]; c->name != NULL; c++)
+			printf("%s\n", c->name);
+}
+
 static bool are_known(const char *names)
 {
 	for (size_t len; *names != '\0'; names += len + (names[len] == ',')) {
@@ -163,6 +170,8 @@ int main(int argc, char **argv)
 		{ "test_case", .text = &flags.test_case },
 		{ "use_tls", .flag = &flags.use_tls },
 		{ "use_test_ca", .flag = &flags.use_test_ca },
+		{ "list", .flag = &flags.list },
+		{ "version", .flag = &flags.version },
 		{ "ca_file", .text = &flags.ca },
 		{ "tls_cert_file", .text = &flags.cert },
 		{ "tls_key_file", .text = &flags.key },
@@ -185,6 +194,12 @@ int main(int argc, char **argv)
 
 	if (!options_read(table, argc, argv) || !are_known(flags.test_case))
 		return 2;
+	if (flags.list)
+		list_cases();
+	if (flags.version)
+		printf("%s\n", minirpc_version());
+	if (flags.list || flags.version)
+		return 0;
 	if (*flags.service_config != '\0') {
 		fail_case("--service_config_json: there is no service config yet");
 		return 2;
