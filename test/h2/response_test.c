@@ -357,6 +357,28 @@ START_TEST(S_4_resets_and_their_codes)
 }
 END_TEST
 
+/* The interop suite's rst_after_header, rst_during_data and rst_after_data. */
+START_TEST(S_4_a_reset_at_any_point_of_an_answer_is_internal)
+{
+	static const uint8_t message[] = "\0\0\0\0\4text";
+	static const size_t sent[] = { 0, 3, 5, 7, sizeof message - 1 };
+
+	for (size_t i = 0; i < sizeof sent / sizeof *sent; i++) {
+		struct raw *raw = raw_server(NULL);
+		struct probe *probe = asked(raw);
+
+		raw_headers(raw, 1, 0, OK_HEADERS);
+		if (sent[i] > 0)
+			raw_frame(raw, DATA, 0, 1, message, sent[i]);
+		raw_reset(raw, 1, NGHTTP2_NO_ERROR);
+		raw_send(raw);
+		ck_ended(probe, MINIRPC_INTERNAL);
+		ck_assert_int_eq(probe->failed_attempts, 0);
+		raw_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(R_3_after_headers_no_attempt_is_given_back)
 {
 	struct raw *raw = raw_server(NULL);
@@ -814,6 +836,7 @@ Suite *suite(void)
 	tcase_add_test(t, W_22_an_early_answer_stops_our_request);
 	tcase_add_test(t, W_22_a_reset_after_the_whole_answer_changes_nothing);
 	tcase_add_test(t, S_4_resets_and_their_codes);
+	tcase_add_test(t, S_4_a_reset_at_any_point_of_an_answer_is_internal);
 	tcase_add_test(t, R_3_after_headers_no_attempt_is_given_back);
 	tcase_add_test(t, R_4_a_refused_call_can_be_opened_again);
 	tcase_add_test(t, G_1_goaway_gives_back_what_is_above_its_last_stream);
