@@ -20,7 +20,7 @@ import tempfile
 # Folder of lib -> what its quoted includes may begin with. A file may be named where the folder may not.
 BELOW = {
     'base': ['base/'],
-    'call': ['base/', 'call/'],
+    'call': ['base/', 'call/', 'wire/compress.h'],
     'wire': ['base/', 'wire/', 'call/part.h'],
     'h2': ['base/', 'call/', 'wire/', 'h2/'],
     'io': ['base/', 'io/'],
@@ -35,6 +35,7 @@ KEEPERS = {
     r'nghttp2/': r'lib/h2/',
     r'openssl/': r'lib/io/tls[^/]*\.[ch]$',
     r'ev\.h$': r'lib/io/loop_ev\.c$',
+    r'zlib\.h$': r'lib/wire/compress_zlib\.c$',
     r'ares[^/]*\.h$': r'lib/io/resolve[^/]*\.c$',
     r'(google/)?protobuf-c/': r'lib/typed/|lib/service/|include/minirpc/typed\.h$',
     r'google/(protobuf|rpc)/': r'lib/typed/|lib/service/',

@@ -93,14 +93,16 @@ struct minirpc_call_options {
 	minirpc_call **ret_call; /* async stubs: where to put the handle, for minirpc_call_cancel;
 				    minirpc_call_open itself and _wait stubs do not look at it */
 	size_t max_receive_message; /* bytes; 0: the channel's */
-	void *reserved[6];          /* leave 0 */
+	const char *compression;    /* of the requests: "gzip"; "identity": none; NULL: the
+				       channel's */
+	void *reserved[5];          /* leave 0 */
 };
 
 /* ---- Client ---- */
 
 /* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
  * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
- * M-1 forbids or with a reserved key, a parent that is no server's call); -EXDEV (parent on another
+ * M-1 forbids or with a reserved key, a parent that is no server's call, an unknown compression); -EXDEV (parent on another
  * loop); -E2BIG (metadata above the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
  * is being freed). The table of events must stay valid as long as the call. */
 MINIRPC_API int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
@@ -123,13 +125,19 @@ MINIRPC_API int minirpc_call_wait(minirpc_call *call);
  * queue takes any message. Otherwise the answer is -EAGAIN, nothing was taken, and one on_writable
  * follows when there is room: when half of the limit is free, not for each message. Returns 0,
  * -EAGAIN, -EPIPE (our side has ended, or the call is over), -EMSGSIZE (above the send limit or
- * 2^32-1 bytes), -EPROTO (a second message where the method allows one), -ENOMEM. */
+ * 2^32-1 bytes), -EPROTO (a second message where the method allows one), -ENOMEM, -EIO (it could not
+ * be compressed). A compressed message weighs what is left of it; limits look at what you give. */
 MINIRPC_API int minirpc_call_send(minirpc_call *call, const void *data, size_t len);
 
 /* As minirpc_call_send, without the copy: `write` is called once, at once, and must fill exactly
  * len bytes. */
 MINIRPC_API int minirpc_call_send_with(minirpc_call *call, size_t len,
 				       void (*write)(void *user, uint8_t *data), void *user);
+
+/* Whether the messages sent from now on are compressed; at first they are, when a compression was
+ * chosen. Without one it changes nothing. For a message that must not be: its size could tell a secret
+ * [C-5]. Empty messages never are. */
+MINIRPC_API void minirpc_call_compress(minirpc_call *call, bool compress);
 
 /* Ends our side of the call.
  *
@@ -187,6 +195,12 @@ MINIRPC_API void *minirpc_call_alloc(minirpc_call *call, size_t size);
  * client's), -ENOMEM. */
 MINIRPC_API int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *metadata);
 
+/* Chooses how the answer's messages are compressed: "gzip", or NULL or "identity" for not at all; in
+ * place of the server's .compression. Before headers and messages are sent. Returns 0; -ENOTSUP (the
+ * client does not accept it [C-4]: messages go uncompressed); -EINVAL (unknown), -EPIPE (headers or
+ * messages were sent before, the call is over, or a client's): then nothing has changed. */
+MINIRPC_API int minirpc_call_set_compression(minirpc_call *call, const char *name);
+
 /* Sets the trailing metadata that minirpc_call_end will send; replaces what was set before.
  * Returns 0, -EINVAL, -E2BIG (above 16 KiB), -EPIPE (over, or a client's), -ENOMEM; then what was
  * set before stands. */
@@ -203,6 +217,10 @@ MINIRPC_API const struct minirpc_metadata *minirpc_call_trailers(const minirpc_c
 MINIRPC_API const char *minirpc_call_path(const minirpc_call *call);      /* "/rpc.Cache/Get" */
 MINIRPC_API const char *minirpc_call_authority(const minirpc_call *call); /* never NULL */
 MINIRPC_API bool minirpc_call_is_server(const minirpc_call *call);
+
+/* How the peer compresses those of its messages that are compressed: "gzip"; "identity" when none is,
+ * and before on_headers. To answer in kind, hand it to minirpc_call_set_compression. */
+MINIRPC_API const char *minirpc_call_peer_compression(const minirpc_call *call);
 
 /* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
  * given. "" while a client's call has no connection. Still known in on_end. */

@@ -16,6 +16,7 @@
 #define MINIRPC_CHANNEL_H
 
 #include <minirpc/call.h>
+#include <minirpc/compress.h>
 #include <minirpc/limits.h>
 #include <minirpc/loop.h>
 #include <minirpc/tls.h>
@@ -44,14 +45,18 @@ struct minirpc_channel_options {
 	minirpc_time backoff_initial; /* connection backoff [B-1]; 0: 1 s */
 	minirpc_time backoff_max;     /* 0: 120 s */
 	minirpc_time connect_timeout; /* the least time an attempt gets, TLS included; 0: 20 s */
+	const struct minirpc_compressor *const
+		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
+				    by NULL, 12 at most; each stays yours, and valid */
+	const char *compression; /* of requests: "gzip"; NULL: none */
 	struct minirpc_conn_limits limits;
-	void *reserved[8]; /* leave 0 */
+	void *reserved[6]; /* leave 0 */
 };
 
 /* Makes a channel; nothing is resolved or connected yet. loop NULL: the channel brings a loop of
  * its own, and is used with _wait calls or minirpc_call_wait. Everything in options is copied.
  * Returns 0, -EINVAL (target that cannot be parsed, limits out of range, a time below 0, an authority
- * or user agent that is empty or not printable ASCII), -ENOMEM, -EMFILE or -ENFILE (own loop). */
+ * or user agent that is empty or not printable ASCII, an unknown compression), -ENOMEM, -EMFILE or -ENFILE (own loop). */
 MINIRPC_API int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop,
 				    const char *target,
 				    const struct minirpc_channel_options *options);

@@ -12,6 +12,7 @@
  *	typed.h     what generated stubs are made of (needs protobuf-c)
  *	error_details.h  what a status says for programs (needs protobuf-c)
  *	call.h      calls as bytes, and what stubs leave out
+ *	compress.h  messages that travel compressed
  *	limits.h    what a connection may cost
  *	conn.h      move the bytes yourself
  *
@@ -24,6 +25,7 @@
 #include <minirpc/base.h>
 #include <minirpc/call.h>
 #include <minirpc/channel.h>
+#include <minirpc/compress.h>
 #include <minirpc/conn.h>
 #include <minirpc/error_details.h>
 #include <minirpc/limits.h>

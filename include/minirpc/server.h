@@ -13,6 +13,7 @@
 #define MINIRPC_SERVER_H
 
 #include <minirpc/call.h>
+#include <minirpc/compress.h>
 #include <minirpc/limits.h>
 #include <minirpc/loop.h>
 #include <minirpc/tls.h>
@@ -30,8 +31,13 @@ struct minirpc_server_options {
 	size_t send_queue;          /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
 	uint32_t max_connections;   /* more are accepted, closed at once and counted; 0: 10000 */
 	uint32_t max_method_calls;  /* reserved for admission; leave 0 */
+	const struct minirpc_compressor *const
+		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
+				    by NULL, 12 at most; each stays yours, and valid */
+	const char *compression; /* of responses, where the client accepts it: "gzip"; NULL: none;
+				    see minirpc_call_set_compression */
 	struct minirpc_conn_limits limits;
-	void *reserved[8]; /* leave 0 */
+	void *reserved[6]; /* leave 0 */
 };
 
 struct minirpc_listen_options {
@@ -48,7 +54,7 @@ struct minirpc_listen_options {
 };
 
 /* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL (no
- * loop, limits out of range, TLS without a certificate), -ENOMEM. */
+ * loop, limits out of range, TLS without a certificate, an unknown compression), -ENOMEM. */
 MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 				   const struct minirpc_server_options *options);
 

@@ -70,6 +70,9 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->max_replay = config->max_replay > 0 ? config->max_replay : REPLAY_MAX;
 	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
 	call->counts = config->counts;
+	call->compressors =
+		config->compressors != NULL ? config->compressors : &mrpc_no_compressors;
+	call->out_compressor = role == MRPC_CLIENT ? config->compression : NULL;
 	call->path = call->authority = (char *)"";
 	call->peer = "";
 	mrpc_list_init(&call->children);
@@ -130,6 +133,31 @@ int mrpc_call_set_path(struct minirpc_call *call, const char *path, size_t len)
 int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, size_t len)
 {
 	return set_text(call, &call->authority, authority, len);
+}
+
+int mrpc_call_add_accept_encoding(struct minirpc_call *call, const char *value, size_t len)
+{
+	size_t before = call->accept_encoding == NULL ? 0 : strlen(call->accept_encoding);
+	char *list;
+
+	if (before == 0) {
+		call->accept_encoding = mrpc_arena_strndup(&call->arena, value, len);
+		return call->accept_encoding == NULL ? -ENOMEM : 0;
+	}
+	list = mrpc_arena_alloc(&call->arena, before + 1 + len + 1);
+	if (list == NULL)
+		return -ENOMEM;
+	memcpy(list, call->accept_encoding, before);
+	list[before] = ',';
+	memcpy(list + before + 1, value, len);
+	call->accept_encoding = list;
+	return 0;
+}
+
+bool mrpc_call_accepts(const struct minirpc_call *call, const struct minirpc_compressor *compressor)
+{
+	return call->accept_encoding != NULL &&
+	       mrpc_accept_encoding_has(call->accept_encoding, compressor->name);
 }
 
 void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at)
@@ -268,6 +296,17 @@ void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kep
 		.details = details,
 		.details_len = details == NULL ? 0 : status->details_len,
 	};
+}
+
+/* A response may be read when its stream is gone already. */
+void mrpc_call_count_refused(struct minirpc_call *call, enum mrpc_refused what)
+{
+	if (call->transport != NULL && call->transport_ops->count_refused != NULL)
+		call->transport_ops->count_refused(call->transport, what);
+	else if (call->counts != NULL && what == MRPC_REFUSED_MESSAGE)
+		call->counts->refused_messages++;
+	else if (call->counts != NULL)
+		call->counts->refused_decodes++;
 }
 
 /* Asks the owner for another attempt. True: the call starts over, in its owner's hands. */

@@ -14,6 +14,7 @@
 #include "call/lane.h"
 #include "call/limits.h"
 #include "call/metadata.h"
+#include "wire/compress.h"
 
 #include <minirpc/call.h>
 
@@ -42,6 +43,12 @@ struct mrpc_call_owner_ops {
 	int (*wait)(struct minirpc_call *call, const bool *done);
 };
 
+/* What a message was refused for. */
+enum mrpc_refused {
+	MRPC_REFUSED_MESSAGE, /* larger than the limit, once it was inflated */
+	MRPC_REFUSED_DECODE   /* its codec's reasons */
+};
+
 /* The transport's side of a call, an HTTP/2 stream. */
 struct mrpc_call_transport_ops {
 	/* The call has been cut (cancel, deadline, abort): let go of it and reset the stream.
@@ -49,7 +56,7 @@ struct mrpc_call_transport_ops {
 	 * call no longer knows the transport. */
 	void (*detach)(void *transport, struct minirpc_call *call);
 	/* Optional: where to count for the connection, and its owner. */
-	void (*count_refused)(void *transport);
+	void (*count_refused)(void *transport, enum mrpc_refused what);
 };
 
 struct minirpc_call {
@@ -104,6 +111,13 @@ struct minirpc_call {
 	size_t max_receive_message, max_send_message, max_replay;
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts; /* the owner's, NULL: none */
+
+	const struct mrpc_compressors *compressors;          /* the owner's */
+	const struct minirpc_compressor *in_compressor;      /* what grpc-encoding said; NULL: none */
+	const struct minirpc_compressor *out_compressor;     /* what grpc-encoding says; NULL: none */
+	const char *accept_encoding; /* server: the client's, in the arena; NULL: there was none */
+	bool plain;                  /* the next messages are not compressed [C-5] */
+
 	struct mrpc_arena arena;
 	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
 };
@@ -118,6 +132,9 @@ struct mrpc_call_config {
 	/* The owner's: complete, and live as long as the handle. NULL: the defaults; no counts. */
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts;
+	const struct mrpc_compressors *compressors;   /* must outlive the calls; NULL: none */
+	const struct minirpc_compressor *compression; /* client: of requests. server: of responses,
+							 where the client accepts it. NULL: none */
 };
 
 /* ---- Making calls: the channel, and h2 for a call that came in ---- */
@@ -134,6 +151,13 @@ int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, si
 /* Sets the deadline and starts its timer; a time in the past fires in the next run of the timers.
  */
 void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at);
+
+/* Server: what grpc-accept-encoding said; may come several times. Returns 0 or -ENOMEM. */
+int mrpc_call_add_accept_encoding(struct minirpc_call *call, const char *value, size_t len);
+
+/* Server: the client can read messages compressed so [C-4]. */
+bool mrpc_call_accepts(const struct minirpc_call *call,
+		       const struct minirpc_compressor *compressor);
 
 /* Ties a client's call to a server's: deadline cut down, cancelled with it. */
 void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent);

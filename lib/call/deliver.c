@@ -9,8 +9,11 @@
  * message waits until the part behind it shows that it was the only one [W-15]. */
 #include "call/deliver.h"
 
+#include <errno.h>
+
 /* So many events in one go; then others get their turn. */
 #define BATCH 256
+#define COMPRESSED 32 /* a message that has to be inflated counts as so many */
 
 bool mrpc_call_receives_one(const struct minirpc_call *call)
 {
@@ -71,6 +74,43 @@ static bool breach(struct minirpc_call *call, const char *text)
 	return tell_end(call);
 }
 
+/* Ends the call for a message that cannot be read; a server's peer is answered. */
+static void refuse_message(struct minirpc_call *call, int error)
+{
+	struct minirpc_status status = { .code = MINIRPC_RESOURCE_EXHAUSTED };
+
+	if (error == -EMSGSIZE) { /* S-7 */
+		status.message = "message larger than the limit";
+		mrpc_call_count_refused(call, MRPC_REFUSED_MESSAGE);
+	} else if (error == -ENOMEM) {
+		status.message = "out of memory";
+	} else { /* C-3 */
+		status.code = MINIRPC_INTERNAL;
+		status.message = "malformed compressed message";
+	}
+	if (call->role == MRPC_CLIENT)
+		mrpc_call_kill_with(call, &status);
+	else
+		mrpc_call_answer_early(call, &status);
+}
+
+/* Compressed messages stay so in the lane: a reader that is behind costs what arrived, not what is in
+ * it. False: the call ends. */
+static bool inflate(struct minirpc_call *call, struct mrpc_part **part)
+{
+	struct mrpc_part *whole;
+	int r;
+
+	r = mrpc_part_decompress(&whole, call->in_compressor, *part, call->max_receive_message);
+	mrpc_part_free(*part);
+	if (r < 0) {
+		refuse_message(call, r);
+		return false;
+	}
+	*part = whole;
+	return true;
+}
+
 static bool deliver_message(struct minirpc_call *call)
 {
 	struct mrpc_part *part = mrpc_lane_peek(&call->in);
@@ -91,6 +131,8 @@ static bool deliver_message(struct minirpc_call *call)
 	}
 
 	part = mrpc_lane_take(&call->in);
+	if (part->compressed && !inflate(call, &part))
+		return true;
 	message = (struct minirpc_message){
 		.data = mrpc_part_data(part),
 		.len = part->len,
@@ -150,15 +192,28 @@ static void tell_room(struct minirpc_call *call)
 		call->events->on_writable(call, call->user);
 }
 
+/* Of the next event, in a batch. */
+static int weight(const struct minirpc_call *call)
+{
+	const struct mrpc_part *part = mrpc_lane_peek(&call->in);
+
+	return part != NULL && part->compressed ? COMPRESSED : 1;
+}
+
 void mrpc_call_deliver(struct mrpc_task *task)
 {
 	struct minirpc_call *call = mrpc_container(task, struct minirpc_call, task);
 	int left = BATCH;
 
 	mrpc_call_ref(call);
-	while (left > 0 && deliver_one(call))
-		left--;
-	if (left == 0)
+	while (left > 0) {
+		int n = weight(call);
+
+		if (!deliver_one(call))
+			break;
+		left -= n;
+	}
+	if (left <= 0)
 		mrpc_turn_wake(call->place.turn, &call->task);
 	tell_room(call);
 	mrpc_call_unref(call);

@@ -19,6 +19,9 @@ int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_statu
 
 void mrpc_call_kill_children(struct minirpc_call *call);
 
+/* A message was refused by more than its prefix. */
+void mrpc_call_count_refused(struct minirpc_call *call, enum mrpc_refused what);
+
 /* Copies into the call's arena; without memory only the code. */
 void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kept,
 			   const struct minirpc_status *status);

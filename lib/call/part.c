@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define WORTH_IT 512u
+
 /* False when it would wrap. */
 static bool size_of(size_t len, size_t *ret_size)
 {
@@ -47,6 +49,21 @@ int mrpc_part_grow(struct mrpc_part **part, size_t len)
 	*part = bigger;
 	mrpc_part_free(old);
 	return 0;
+}
+
+void mrpc_part_trim(struct mrpc_part **part)
+{
+	struct mrpc_part *old = *part, *smaller;
+
+	if (old->capacity - old->len < WORTH_IT)
+		return;
+	smaller = mrpc_part_new(old->pool, old->len);
+	if (smaller == NULL) /* then not */
+		return;
+	smaller->compressed = old->compressed;
+	memcpy(mrpc_part_data(smaller), mrpc_part_data(old), old->len);
+	*part = smaller;
+	mrpc_part_free(old);
 }
 
 void mrpc_part_free(struct mrpc_part *part)

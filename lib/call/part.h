@@ -35,6 +35,9 @@ struct mrpc_part *mrpc_part_new(struct mrpc_pool *pool, size_t len);
 /* Makes room for len bytes, keeping what is there; *part may move. Returns 0 or -ENOMEM. */
 int mrpc_part_grow(struct mrpc_part **part, size_t len);
 
+/* A fresh message: gives back the room behind the data, if there is much of it; *part may move. */
+void mrpc_part_trim(struct mrpc_part **part);
+
 /* Frees a message part; embedded ones are left alone. NULL is fine. */
 void mrpc_part_free(struct mrpc_part *part);
 

@@ -31,11 +31,37 @@ static int may_send(struct minirpc_call *call, size_t len)
 	return 0;
 }
 
+static int push(struct minirpc_call *call, struct mrpc_part *part)
+{
+	struct mrpc_lane *out = &call->out;
+
+	if (out->state == MRPC_LANE_IDLE)
+		mrpc_lane_push_headers(out);
+	if (out->retained && out->kept + out->unread + part->len > call->max_replay) { /* */
+		if (call->counts != NULL)
+			call->counts->overflowed_replays++;
+		call->committed = true;
+		mrpc_lane_commit(out);
+	}
+	return mrpc_lane_push(out, part);
+}
+
+/* An empty message would only grow. */
+static bool is_compressed(const struct minirpc_call *call, size_t len)
+{
+	return call->out_compressor != NULL && !call->plain && len > 0;
+}
+
+static int compress(const struct minirpc_call *call, struct mrpc_part **ret_part, const void *data,
+		    size_t len)
+{
+	return mrpc_part_compress(ret_part, call->out_compressor, call->place.pool, data, len);
+}
+
 int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *user, uint8_t *data),
 			   void *user)
 {
-	struct mrpc_lane *out = &call->out;
-	struct mrpc_part *part;
+	struct mrpc_part *part, *whole;
 	int r;
 
 	r = may_send(call, len);
@@ -45,16 +71,14 @@ int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *u
 	if (part == NULL)
 		return -ENOMEM;
 	write(user, mrpc_part_data(part));
-
-	if (out->state == MRPC_LANE_IDLE)
-		mrpc_lane_push_headers(out);
-	if (out->retained && out->kept + out->unread + len > call->max_replay) { /* */
-		if (call->counts != NULL)
-			call->counts->overflowed_replays++;
-		call->committed = true;
-		mrpc_lane_commit(out);
+	if (is_compressed(call, len)) {
+		whole = part;
+		r = compress(call, &part, mrpc_part_data(whole), len);
+		mrpc_part_free(whole);
+		if (r < 0)
+			return r;
 	}
-	return mrpc_lane_push(out, part);
+	return push(call, part);
 }
 
 struct bytes {
@@ -73,8 +97,20 @@ static void write_bytes(void *user, uint8_t *data)
 int minirpc_call_send(minirpc_call *call, const void *data, size_t len)
 {
 	struct bytes bytes = { data, len };
+	struct mrpc_part *part;
+	int r;
 
-	return minirpc_call_send_with(call, len, write_bytes, &bytes);
+	if (!is_compressed(call, len))
+		return minirpc_call_send_with(call, len, write_bytes, &bytes);
+	r = may_send(call, len);
+	if (r == 0)
+		r = compress(call, &part, data, len);
+	return r < 0 ? r : push(call, part);
+}
+
+void minirpc_call_compress(minirpc_call *call, bool compress)
+{
+	call->plain = !compress;
 }
 
 /* What a handler says that its method does not allow is turned into what the client would see
@@ -155,20 +191,11 @@ int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status)
 	return 0;
 }
 
-/* A response may be read when its stream is gone already. */
-static void count_refused(struct minirpc_call *call)
-{
-	if (call->transport != NULL && call->transport_ops->count_refused != NULL)
-		call->transport_ops->count_refused(call->transport);
-	else if (call->counts != NULL)
-		call->counts->refused_decodes++;
-}
-
 int minirpc_call_refuse(minirpc_call *call, const struct minirpc_status *status)
 {
 	if (has_ended(call))
 		return -EPIPE;
-	count_refused(call);
+	mrpc_call_count_refused(call, MRPC_REFUSED_DECODE);
 	return minirpc_call_abort(call, status);
 }
 
@@ -234,6 +261,24 @@ int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *me
 	return r < 0 ? r : mrpc_lane_push_headers(&call->out);
 }
 
+int minirpc_call_set_compression(minirpc_call *call, const char *name)
+{
+	const struct minirpc_compressor *compressor;
+	int r;
+
+	if (call->role != MRPC_SERVER || is_closed(call) || call->out.state != MRPC_LANE_IDLE)
+		return -EPIPE;
+	r = mrpc_compressors_choose(call->compressors, name, &compressor);
+	if (r < 0)
+		return r;
+	if (compressor != NULL && !mrpc_call_accepts(call, compressor)) { /* C-4 */
+		call->out_compressor = NULL;
+		return -ENOTSUP;
+	}
+	call->out_compressor = compressor;
+	return 0;
+}
+
 int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata)
 {
 	if (call->role != MRPC_SERVER || is_closed(call))
@@ -266,6 +311,11 @@ const char *minirpc_call_authority(const minirpc_call *call)
 bool minirpc_call_is_server(const minirpc_call *call)
 {
 	return call->role == MRPC_SERVER;
+}
+
+const char *minirpc_call_peer_compression(const minirpc_call *call)
+{
+	return call->in_compressor == NULL ? "identity" : call->in_compressor->name;
 }
 
 const char *minirpc_call_peer(const minirpc_call *call)

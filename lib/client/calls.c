@@ -185,6 +185,12 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 
 	if (options->max_receive_message > 0)
 		config.max_receive_message = options->max_receive_message;
+	if (options->compression != NULL) {
+		r = mrpc_compressors_choose(config.compressors, options->compression,
+					    &config.compression);
+		if (r < 0)
+			return r;
+	}
 	r = mrpc_call_new(&call, MRPC_CLIENT, &config);
 	if (r < 0)
 		return r;

@@ -92,7 +92,15 @@ static void clear_texts(minirpc_channel *channel)
 static int start(minirpc_channel *channel, const struct minirpc_channel_options *options)
 {
 	minirpc_loop *loop = channel->loop;
+	const struct minirpc_compressor *compression;
+	int r;
 
+	r = mrpc_compressors_init(&channel->compressors, options->compressors);
+	if (r == 0)
+		r = mrpc_compressors_choose(&channel->compressors, options->compression,
+					    &compression);
+	if (r < 0)
+		return r;
 	channel->call = (struct mrpc_call_config){
 		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
 		.timers = &loop->timers,
@@ -102,6 +110,8 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 		.max_replay = options->max_replay,
 		.limits = &channel->limits,
 		.counts = &channel->counts,
+		.compressors = &channel->compressors,
+		.compression = compression,
 	};
 	return mrpc_subchannel_init(&channel->subchannel,
 				    &(struct mrpc_subchannel_config){
@@ -109,6 +119,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 					    .tls = channel->tls,
 					    .target = &channel->target,
 					    .user_agent = channel->user_agent,
+					    .compressors = &channel->compressors,
 					    .limits = options->limits,
 					    .counts = &channel->counts,
 					    .backoff_initial = options->backoff_initial,

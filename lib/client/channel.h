@@ -15,6 +15,7 @@ struct minirpc_channel {
 	minirpc_tls *tls;
 	struct mrpc_target target;
 	char *authority, *user_agent;
+	struct mrpc_compressors compressors;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */

@@ -21,6 +21,7 @@ struct mrpc_subchannel_config {
 	minirpc_tls *tls;                 /* NULL: clear text; the owner's reference */
 	const struct mrpc_target *target; /* the owner's */
 	const char *user_agent;           /* the owner's */
+	const struct mrpc_compressors *compressors; /* the owner's */
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts *counts; /* the owner's; connections count here too */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */

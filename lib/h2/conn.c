@@ -497,6 +497,8 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	conn->call_config = options->call;
 	conn->call_config.place = options->place;
 	conn->call_config.timers = &conn->timers;
+	conn->compressors =
+		options->call.compressors != NULL ? options->call.compressors : &mrpc_no_compressors;
 	conn->accept = options->accept;
 	conn->accept_user = options->accept_user;
 	conn->owner = options->owner;

@@ -3,6 +3,7 @@
  * nghttp2 should be told of it is marked as due (see inside.h). */
 #include "h2/inside.h"
 
+#include "base/text.h"
 #include "wire/base64.h"
 
 #include <errno.h>
@@ -84,6 +85,17 @@ void mrpc_block_add(struct mrpc_conn *conn, const char *name, size_t name_len, c
 		add_binary(conn, name, name_len, value, value_len);
 	else
 		note_error(block, mrpc_metadata_add(block->into, name, name_len, value, value_len));
+}
+
+void mrpc_block_encoding(struct mrpc_conn *conn, const char *value, size_t len)
+{
+	struct mrpc_block *block = &conn->block;
+
+	if (mrpc_equals(value, len, "identity"))
+		return;
+	block->compressor = mrpc_compressors_find(conn->compressors, value, len);
+	if (block->compressor == NULL)
+		block->bad_encoding = true;
 }
 
 /* The list counts as M-5 says. Far over the limit it is a bomb: HPACK makes thousands of bytes of

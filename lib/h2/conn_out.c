@@ -35,7 +35,6 @@ static const nghttp2_nv status_200 = FIELD(":status", "200");
 static const nghttp2_nv status_400 = FIELD(":status", "400");
 static const nghttp2_nv status_405 = FIELD(":status", "405");
 static const nghttp2_nv status_415 = FIELD(":status", "415");
-static const nghttp2_nv accept_identity = FIELD("grpc-accept-encoding", "identity");
 
 /* A header block under construction. */
 struct fields {
@@ -140,7 +139,29 @@ static void add_status(struct fields *fields, struct minirpc_call *call,
 			   status->details_len);
 }
 
-static void add_answer(struct fields *fields, const struct mrpc_answer *answer)
+static void add_accept_encoding(struct fields *fields, const struct mrpc_conn *conn)
+{
+	ADD(fields, "grpc-accept-encoding", conn->compressors->accept,
+	    conn->compressors->accept_len, 0);
+}
+
+static void add_encoding(struct fields *fields, const struct minirpc_call *call)
+{
+	const struct minirpc_compressor *compressor = call->out_compressor;
+
+	if (compressor != NULL)
+		ADD(fields, "grpc-encoding", compressor->name, strlen(compressor->name), 0);
+}
+
+/* A client that compresses may do so without having heard of us [C-4]; the others need not know. */
+static void tell_what_we_accept(struct fields *fields, const struct mrpc_stream *stream)
+{
+	if (stream->call->in_compressor != NULL)
+		add_accept_encoding(fields, stream->conn);
+}
+
+static void add_answer(struct fields *fields, const struct mrpc_conn *conn,
+		       const struct mrpc_answer *answer)
 {
 	const char *code = code_text(answer->code);
 
@@ -149,7 +170,7 @@ static void add_answer(struct fields *fields, const struct mrpc_answer *answer)
 	ADD(fields, "grpc-status", code, strlen(code), 0);
 	ADD(fields, "grpc-message", answer->text, strlen(answer->text), NGHTTP2_NV_FLAG_NO_INDEX);
 	if (answer->accept_encoding)
-		add(fields, &accept_identity);
+		add_accept_encoding(fields, conn); /* C-3 */
 }
 
 /* ---- DATA ---- */
@@ -298,6 +319,9 @@ static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 	}
 	add(fields, &te_trailers);
 	add(fields, &content_type);
+	add_encoding(fields, call);
+	if (conn->compressors->count > 0)
+		add_accept_encoding(fields, conn);
 	if (conn->user_agent_len > 0)
 		ADD(fields, "user-agent", conn->user_agent, conn->user_agent_len, 0);
 	return add_metadata(fields, call, &call->out_headers);
@@ -364,6 +388,7 @@ static void submit_trailers_only(struct mrpc_stream *stream)
 	}
 	add(&fields, &status_200);
 	add(&fields, &content_type);
+	tell_what_we_accept(&fields, stream);
 	add_status(&fields, call, &call->out_status);
 	if (add_metadata(&fields, call, &call->out_trailers) < 0) {
 		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -386,6 +411,8 @@ static void submit_headers(struct mrpc_stream *stream)
 	}
 	add(&fields, &status_200);
 	add(&fields, &content_type);
+	add_encoding(&fields, call);
+	tell_what_we_accept(&fields, stream);
 	if (add_metadata(&fields, call, &call->out_headers) < 0) {
 		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
@@ -407,7 +434,7 @@ void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 						  : &status_200);
 	if (!answer->bare)
 		add(&fields, &content_type);
-	add_answer(&fields, answer);
+	add_answer(&fields, stream->conn, answer);
 	stream->data_done = true;
 	submit_response(stream, &fields, false);
 }
@@ -422,7 +449,7 @@ void mrpc_stream_submit_trailers(struct mrpc_stream *stream)
 		return;
 	if (stream->answered) {
 		fields_init(&fields, NULL, 0);
-		add_answer(&fields, &stream->answer);
+		add_answer(&fields, stream->conn, &stream->answer);
 	} else if (call == NULL) {
 		return; /* cut meanwhile: a reset is due */
 	} else {

@@ -106,6 +106,7 @@ struct mrpc_block {
 	size_t bytes;
 	unsigned fields;
 	bool too_large, no_memory, bad_metadata, bad_encoding;
+	const struct minirpc_compressor *compressor; /* grpc-encoding; NULL: identity */
 	bool content_type, grpc_type, proto;
 	/* request */
 	bool post, te, bad_authority, bad_timeout;
@@ -126,6 +127,7 @@ struct mrpc_conn {
 	struct mrpc_place place;
 	struct minirpc_conn_limits limits;
 	struct mrpc_call_config call_config;
+	const struct mrpc_compressors *compressors; /* the owner's, never NULL */
 	const struct minirpc_call_events *accept;
 	void *accept_user;
 	struct mrpc_task *owner;
@@ -216,6 +218,9 @@ void mrpc_conn_in_callbacks(nghttp2_session_callbacks *callbacks);
 /* A field of any header block: counts it, decodes "-bin", adds it to block->into. */
 void mrpc_block_add(struct mrpc_conn *conn, const char *name, size_t name_len, const char *value,
 		    size_t value_len);
+
+/* What grpc-encoding says [C-3]. */
+void mrpc_block_encoding(struct mrpc_conn *conn, const char *value, size_t len);
 
 /* Decodes base64 into conn->scratch. Returns 0, -EINVAL, -ENOMEM. */
 int mrpc_block_decode(struct mrpc_conn *conn, const char *text, size_t len, size_t *ret_len);

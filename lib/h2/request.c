@@ -131,8 +131,10 @@ void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const c
 			block->bad_timeout = true;
 		break;
 	case MRPC_HEADER_GRPC_ENCODING:
-		if (!mrpc_equals(value, value_len, "identity"))
-			block->bad_encoding = true;
+		mrpc_block_encoding(conn, value, value_len);
+		break;
+	case MRPC_HEADER_GRPC_ACCEPT_ENCODING:
+		set_text(block, mrpc_call_add_accept_encoding, value, value_len);
 		break;
 	case MRPC_HEADER_CUSTOM:
 	case MRPC_HEADER_USER_AGENT: /* M-4 */
@@ -194,6 +196,10 @@ void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream)
 		MRPC_COUNT(conn, missing_te, 1);
 	if (block->timeout != MINIRPC_NEVER)
 		mrpc_call_set_deadline(call, mrpc_time_add(conn->now, block->timeout));
+	call->in_compressor = block->compressor;
+	if (conn->call_config.compression != NULL &&
+	    mrpc_call_accepts(call, conn->call_config.compression)) /* C-4 */
+		call->out_compressor = conn->call_config.compression;
 	stream->routed = true;
 	mrpc_stream_attach(stream, call);
 	mrpc_call_received_headers(call);

@@ -91,8 +91,7 @@ void mrpc_response_field(struct mrpc_conn *conn, enum mrpc_header header, const 
 		set_content_type(block, value, value_len);
 		break;
 	case MRPC_HEADER_GRPC_ENCODING:
-		if (!mrpc_equals(value, value_len, "identity"))
-			block->bad_encoding = true;
+		mrpc_block_encoding(conn, value, value_len);
 		break;
 	case MRPC_HEADER_GRPC_STATUS:
 		block->has_status = true;
@@ -193,6 +192,7 @@ static void begin_answer(struct mrpc_conn *conn, struct mrpc_stream *stream)
 	} else if (block->bad_encoding) {
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "unknown grpc-encoding"); /* C-3 */
 	} else {
+		stream->call->in_compressor = block->compressor;
 		mrpc_call_received_headers(stream->call);
 	}
 }

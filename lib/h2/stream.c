@@ -78,11 +78,14 @@ static void on_detach(void *transport, struct minirpc_call *call)
 	mrpc_turn_wake(conn->place.turn, &stream->task);
 }
 
-static void count_refused(void *transport)
+static void count_refused(void *transport, enum mrpc_refused what)
 {
 	const struct mrpc_stream *stream = transport;
 
-	MRPC_COUNT(stream->conn, refused_decodes, 1);
+	if (what == MRPC_REFUSED_MESSAGE)
+		MRPC_COUNT(stream->conn, refused_messages, 1);
+	else
+		MRPC_COUNT(stream->conn, refused_decodes, 1);
 }
 
 static const struct mrpc_call_transport_ops transport_ops = { .detach = on_detach,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stream, inward: from the bytes of DATA frames to messages in the in lane, and the credit for them.
  *
- *	DATA --> deframer --> in lane --> reader
+ *	DATA --> deframer --> in lane --> reader (call/deliver.c, which inflates)
  *	   \                    ^
  *	    `--> backlog -------'      when the reader is far behind
  *
@@ -94,7 +94,7 @@ static void fail_message(struct mrpc_stream *stream, int error)
 static bool take_message(struct mrpc_stream *stream, struct mrpc_part *part)
 {
 	mrpc_guard_message(&stream->conn->guard);
-	if (part->compressed) { /* C-2 */
+	if (part->compressed && stream->call->in_compressor == NULL) { /* C-2 */
 		mrpc_part_free(part);
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL,
 				 "compressed message without an encoding");

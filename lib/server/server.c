@@ -69,6 +69,7 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 			.send_queue = options->send_queue,
 			.max_receive_message = options->max_receive_message,
 			.max_send_message = options->max_send_message,
+			.compressors = &server->compressors,
 		},
 		.limits = options->limits,
 		.max_connections =
@@ -84,6 +85,11 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	mrpc_list_init(&server->forgotten);
 
 	r = mrpc_limits_complete(&server->limits);
+	if (r == 0)
+		r = mrpc_compressors_init(&server->compressors, options->compressors);
+	if (r == 0)
+		r = mrpc_compressors_choose(&server->compressors, options->compression,
+					    &server->call.compression);
 	if (r < 0)
 		goto err_server;
 	if (options->tls != NULL) {

@@ -24,6 +24,7 @@ enum mrpc_server_state {
 struct minirpc_server {
 	minirpc_loop *loop;
 	minirpc_tls *tls; /* NULL: clear text */
+	struct mrpc_compressors compressors;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */

@@ -146,6 +146,7 @@ static void on_message(minirpc_call *call, const struct minirpc_message *message
 
 	(void)call;
 	probe->messages++;
+	probe->compressed += message->compressed;
 	probe->bytes += message->len;
 	memset(probe->last, 0, sizeof probe->last);
 	memcpy(probe->last, message->data,
@@ -288,9 +289,12 @@ static struct pair *make(const struct minirpc_conn_limits *client,
 	pair->place = (struct mrpc_place){ .turn = &pair->turn, .now = &pair->now };
 	pair->client_owner = (struct mrpc_task){ .phase = MRPC_STREAM, .run = on_client_owner };
 	pair->server_owner = (struct mrpc_task){ .phase = MRPC_STREAM, .run = on_server_owner };
-	pair->call_config =
-		(struct mrpc_call_config){ .place = pair->place, .timers = &pair->timers };
+	ck_assert_int_eq(mrpc_compressors_init(&pair->compressors, NULL), 0);
+	pair->call_config = (struct mrpc_call_config){ .place = pair->place,
+						       .timers = &pair->timers,
+						       .compressors = &pair->compressors };
 	options.place = pair->place;
+	options.call.compressors = &pair->compressors;
 	if (with_client) {
 		if (client != NULL)
 			options.limits = *client;

@@ -14,6 +14,7 @@ struct probe {
 	minirpc_call *call; /* NULL once the handle is gone */
 	int headers, messages, half_closes, writables, ends;
 	size_t bytes;
+	int compressed; /* messages that travelled so */
 	char last[64]; /* the last message, cut */
 	enum minirpc_code code;
 	char text[256];
@@ -50,7 +51,8 @@ struct pair {
 	bool forget; /* handlers do not end their call when the peer leaves */
 	struct mrpc_task client_owner, server_owner;
 	int client_woken, server_woken;
-	struct mrpc_call_config call_config;
+	struct mrpc_compressors compressors; /* both ends know gzip and deflate */
+	struct mrpc_call_config call_config; /* of the client's calls */
 };
 
 struct pair *pair_new(void);
