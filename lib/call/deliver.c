@@ -6,7 +6,9 @@
  * at anew, and a reference keeps it alive until we are done.
  *
  * Where a method has exactly one message in our direction (unary, and half of the streams), that
- * message waits until the part behind it shows that it was the only one [W-15]. */
+ * message waits until the part behind it shows that it was the only one [W-15]. Its credit does not
+ * wait: when it has used up the window to the last byte, a peer that is built on nghttp2 (as we are)
+ * could not even send its end. */
 #include "call/deliver.h"
 
 #include <errno.h>
@@ -119,8 +121,10 @@ static bool deliver_message(struct minirpc_call *call)
 	if (mrpc_call_receives_one(call)) {
 		const struct mrpc_part *behind = part->next;
 
-		if (behind == NULL)
+		if (behind == NULL) {
+			mrpc_lane_give_back(&call->in);
 			return false;
+		}
 		if (behind->kind == MRPC_MESSAGE)
 			return breach(call, call->role == MRPC_CLIENT ? "more than one response"
 								      : "more than one request");

@@ -162,6 +162,17 @@ static void tell_room(struct mrpc_lane *lane)
 	}
 }
 
+void mrpc_lane_give_back(struct mrpc_lane *lane)
+{
+	struct mrpc_part *part = lane->cursor;
+
+	if (part->credit == 0)
+		return;
+	lane->taken += part->credit;
+	part->credit = 0;
+	wake_writer(lane);
+}
+
 static struct mrpc_part *advance(struct mrpc_lane *lane)
 {
 	struct mrpc_part *part = lane->cursor;

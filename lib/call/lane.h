@@ -69,6 +69,10 @@ struct mrpc_part *mrpc_lane_peek(const struct mrpc_lane *lane);
  */
 void mrpc_lane_next(struct mrpc_lane *lane);
 
+/* The credit of that message goes back now, and not when it is read: the reader waits for what comes
+ * behind it. */
+void mrpc_lane_give_back(struct mrpc_lane *lane);
+
 /* Moves the cursor over that message and gives it to the caller, who frees it. Not while retained.
  */
 struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane);

@@ -219,6 +219,25 @@ START_TEST(reading_makes_credit_due_and_asking_forgets_it)
 }
 END_TEST
 
+START_TEST(credit_may_go_back_before_its_message_is_read)
+{
+	struct ends e;
+
+	begin(&e);
+	mrpc_lane_push_headers(&e.lane);
+	push(&e, "x");
+	mrpc_lane_next(&e.lane);
+	mrpc_lane_give_back(&e.lane);
+	mrpc_lane_give_back(&e.lane);
+	mrpc_turn_run(&e.turn, 100);
+	ck_assert_int_eq(e.writes, 1);
+	ck_assert_uint_eq(mrpc_lane_credit(&e.lane), MRPC_PREFIX + 1);
+	expect(&e, "x");
+	ck_assert_uint_eq(mrpc_lane_credit(&e.lane), 0);
+	finish(&e);
+}
+END_TEST
+
 START_TEST(cutting_drops_what_is_unread_and_leaves_the_end)
 {
 	struct ends ends;
@@ -339,6 +358,7 @@ Suite *suite(void)
 	tcase_add_test(c, a_writer_that_was_not_refused_hears_nothing_of_room);
 	tcase_add_test(c, a_writer_that_awaits_the_reader_hears_when_all_is_read);
 	tcase_add_test(c, reading_makes_credit_due_and_asking_forgets_it);
+	tcase_add_test(c, credit_may_go_back_before_its_message_is_read);
 	tcase_add_test(c, cutting_drops_what_is_unread_and_leaves_the_end);
 	tcase_add_test(c, empty_messages_meet_the_limit_too);
 	tcase_add_test(c, a_retained_lane_rewinds_to_its_beginning_with_everything);

@@ -285,6 +285,27 @@ START_TEST(a_large_message_passes_behind_one_that_was_not_read)
 }
 END_TEST
 
+/* To the byte: an END_STREAM of nghttp2's waits for room, too, and a unary request for its end. */
+START_TEST(a_request_that_fills_the_window_can_be_ended_later)
+{
+	static const char request[8192 - 5];
+	struct ground *g = ground_new(
+		_i, &(struct world_options){ .server = { .limits = { .stream_window = 8192 } } });
+	struct probe probe = { 0 };
+	minirpc_call *call;
+
+	echo(g, "connected");
+	call = world_call(g->w, &world_echo, 0, &probe);
+	ck_assert_int_eq(minirpc_call_send(call, request, sizeof request), 0);
+	echo(g, "behind it");
+	minirpc_call_end(call, NULL);
+	ground_until(g, probe.ends == 1);
+	ck_assert_int_eq(probe.code, MINIRPC_OK);
+	ck_assert_uint_eq(probe.bytes, sizeof request);
+	finish(g, &probe);
+}
+END_TEST
+
 /* ---- Ends ---- */
 
 START_TEST(a_deadline_ends_both_ends)
@@ -689,6 +710,7 @@ static void add_facts(TCase *c, int i)
 		{ more_calls_than_streams_all_end_well, 0, 0 },
 		{ a_reader_that_pauses_costs_bounded_memory_and_holds_up_nobody, 0, 0 },
 		{ a_large_message_passes_behind_one_that_was_not_read, 0, 0 },
+		{ a_request_that_fills_the_window_can_be_ended_later, 0, 0 },
 		{ a_deadline_ends_both_ends, 0, 0 },
 		{ a_cancelled_call_reaches_the_handler, 0, 0 },
 		{ a_handler_that_cancels_is_seen, 0, 0 },
