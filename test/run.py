@@ -14,6 +14,7 @@ import sys
 from consumers import run as consumers
 import examples
 from interop import run as interop
+from interop.conformance import run as conformance
 from interop.grpc import run as grpc_interop
 import docs
 import spec_map
@@ -160,6 +161,7 @@ def main():
             add('sanitized examples', examples.run('build-asan'))
         add('interop', interop_tests(BUILD))
         add('grpc interop', grpc_interop.run(os.path.abspath(BUILD), everything))
+        add('conformance', conformance.run(BUILD, everything))
     if everything:
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))
