@@ -62,10 +62,11 @@ static void *from_new_block(struct mrpc_arena *arena, size_t size)
 		arena->at = block->bytes + size;
 		arena->end = block->bytes + room;
 	}
-	return memset(block->bytes, 0, size);
+	return block->bytes;
 }
 
-void *mrpc_arena_alloc(struct mrpc_arena *arena, size_t size)
+/* Not zeroed. */
+static void *take(struct mrpc_arena *arena, size_t size, size_t *ret_padded)
 {
 	size_t padded;
 	uint8_t *p;
@@ -74,12 +75,21 @@ void *mrpc_arena_alloc(struct mrpc_arena *arena, size_t size)
 		return NULL;
 	if (padded == 0)
 		padded = ALIGN;
+	*ret_padded = padded;
 	if (arena->at == NULL || (size_t)(arena->end - arena->at) < padded ||
 	    arena->at > arena->end)
 		return from_new_block(arena, padded);
 	p = arena->at;
 	arena->at += padded;
-	return memset(p, 0, padded);
+	return p;
+}
+
+void *mrpc_arena_alloc(struct mrpc_arena *arena, size_t size)
+{
+	size_t padded;
+	void *p = take(arena, size, &padded);
+
+	return p == NULL ? NULL : memset(p, 0, padded);
 }
 
 char *mrpc_arena_strndup(struct mrpc_arena *arena, const char *s, size_t len)
@@ -89,8 +99,11 @@ char *mrpc_arena_strndup(struct mrpc_arena *arena, const char *s, size_t len)
 
 	if (!mrpc_add(len, 1, &size))
 		return NULL;
-	copy = mrpc_arena_alloc(arena, size);
-	if (copy != NULL && len > 0)
+	copy = take(arena, size, &size);
+	if (copy == NULL)
+		return NULL;
+	if (len > 0)
 		memcpy(copy, s, len);
+	memset(copy + len, 0, size - len);
 	return copy;
 }

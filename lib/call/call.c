@@ -50,7 +50,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call = mrpc_pool_alloc(config->place.pool, sizeof *call);
 	if (call == NULL)
 		return -ENOMEM;
-	memset(call, 0, offsetof(struct minirpc_call, room));
+	memset(call, 0, offsetof(struct minirpc_call, in));
 	r = mrpc_timer_bind(&call->deadline_timer, config->timers, on_deadline);
 	if (r < 0) {
 		mrpc_pool_free(config->place.pool, call, sizeof *call);

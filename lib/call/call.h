@@ -68,7 +68,6 @@ struct minirpc_call {
 	const struct minirpc_method *method; /* server: NULL until routed */
 	unsigned flags; /* method flags in force; server: set by mrpc_call_route */
 
-	struct mrpc_lane in, out;
 	struct mrpc_task task; /* reader of in, writer of out */
 	struct mrpc_timer deadline_timer;
 	minirpc_time deadline; /* MINIRPC_NEVER: none */
@@ -90,7 +89,6 @@ struct minirpc_call {
 	const void *certificate; /* the transport's */
 	size_t certificate_len;
 
-	struct minirpc_metadata in_headers, in_trailers, out_headers, out_trailers;
 	struct minirpc_status
 		in_status; /* at a client: how the call ended; at a server: why the peer left */
 	struct minirpc_status out_status; /* server: what we answer */
@@ -118,6 +116,9 @@ struct minirpc_call {
 	const char *accept_encoding; /* server: the client's, in the arena; NULL: there was none */
 	bool plain;                  /* the next messages are not compressed [C-5] */
 
+	/* These are cleared by their own init. */
+	struct mrpc_lane in, out;
+	struct minirpc_metadata in_headers, in_trailers, out_headers, out_trailers;
 	struct mrpc_arena arena;
 	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
 };

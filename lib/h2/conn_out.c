@@ -36,12 +36,15 @@ static const nghttp2_nv status_400 = FIELD(":status", "400");
 static const nghttp2_nv status_405 = FIELD(":status", "405");
 static const nghttp2_nv status_415 = FIELD(":status", "415");
 
-/* A header block under construction. */
+/* A header block under construction. Not cleared when it comes to be (we build with automatic
+ * variables zeroed): 1.3 KiB, of which two fields are used. */
 struct fields {
-	nghttp2_nv small[SMALL_BLOCK];
 	nghttp2_nv *at;
 	size_t count;
+	nghttp2_nv small[SMALL_BLOCK];
 };
+
+#define FIELDS(name) struct fields name __attribute__((uninitialized))
 
 /* Makes room for n fields of metadata and our own. Returns 0 or -ENOMEM. */
 static int fields_init(struct fields *fields, struct minirpc_call *call, size_t n)
@@ -342,7 +345,7 @@ static void submit_request(struct mrpc_stream *stream)
 {
 	struct mrpc_conn *conn = stream->conn;
 	nghttp2_data_provider provider = { .source.ptr = stream, .read_callback = read_data };
-	struct fields fields;
+	FIELDS(fields);
 	int32_t id;
 
 	if (request_fields(stream, &fields) < 0) {
@@ -380,7 +383,7 @@ static int submit_response(struct mrpc_stream *stream, const struct fields *fiel
 static void submit_trailers_only(struct mrpc_stream *stream)
 {
 	struct minirpc_call *call = stream->call;
-	struct fields fields;
+	FIELDS(fields);
 
 	if (fields_init(&fields, call, call->out_trailers.count) < 0) {
 		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -403,7 +406,7 @@ static void submit_trailers_only(struct mrpc_stream *stream)
 static void submit_headers(struct mrpc_stream *stream)
 {
 	struct minirpc_call *call = stream->call;
-	struct fields fields;
+	FIELDS(fields);
 
 	if (fields_init(&fields, call, call->out_headers.count) < 0) {
 		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -425,7 +428,7 @@ static void submit_headers(struct mrpc_stream *stream)
 void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 {
 	const struct mrpc_answer *answer = &stream->answer;
-	struct fields fields;
+	FIELDS(fields);
 
 	fields_init(&fields, NULL, 0);
 	add(&fields, answer->http_status == 400   ? &status_400
@@ -442,7 +445,7 @@ void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 void mrpc_stream_submit_trailers(struct mrpc_stream *stream)
 {
 	struct minirpc_call *call = stream->call;
-	struct fields fields;
+	FIELDS(fields);
 	int r = 0;
 
 	if (stream->closed)

@@ -175,9 +175,8 @@ static enum mrpc_breach on_data(struct mrpc_guard *guard, uint32_t useful)
 							    : MRPC_BREACH_NONE;
 }
 
-static enum mrpc_breach on_frame(struct mrpc_guard *guard, minirpc_time now)
+static enum mrpc_breach on_frame(struct mrpc_guard *guard, const uint8_t *head, minirpc_time now)
 {
-	const uint8_t *head = guard->head;
 	uint32_t len = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
 	uint32_t stream = (uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
 			  (uint32_t)head[7] << 8 | head[8];
@@ -243,6 +242,25 @@ static enum mrpc_breach read_payload(struct mrpc_guard *guard, const uint8_t *da
 	return breach;
 }
 
+/* Moves *at over the head of a frame, as far as it is here. Returns all of it, or NULL. */
+static const uint8_t *find_head(struct mrpc_guard *guard, const uint8_t *data, size_t len,
+				size_t *at)
+{
+	const uint8_t *start = data + *at;
+	size_t n;
+
+	if (guard->head_len == 0 && len - *at >= sizeof guard->head) { /* nearly always */
+		guard->head_len = sizeof guard->head;
+		*at += sizeof guard->head;
+		return start;
+	}
+	n = smaller(sizeof guard->head - guard->head_len, len - *at);
+	memcpy(guard->head + guard->head_len, start, n);
+	guard->head_len += (unsigned)n;
+	*at += n;
+	return guard->head_len < sizeof guard->head ? NULL : guard->head;
+}
+
 size_t mrpc_guard_scan(struct mrpc_guard *guard, const uint8_t *data, size_t len, minirpc_time now,
 		       enum mrpc_breach *ret_breach)
 {
@@ -254,13 +272,11 @@ size_t mrpc_guard_scan(struct mrpc_guard *guard, const uint8_t *data, size_t len
 		size_t start = at, n;
 
 		if (guard->head_len < sizeof guard->head) {
-			n = smaller(sizeof guard->head - guard->head_len, len - at);
-			memcpy(guard->head + guard->head_len, data + at, n);
-			guard->head_len += (unsigned)n;
-			at += n;
-			if (guard->head_len < sizeof guard->head)
+			const uint8_t *head = find_head(guard, data, len, &at);
+
+			if (head == NULL)
 				break;
-			*ret_breach = on_frame(guard, now);
+			*ret_breach = on_frame(guard, head, now);
 			if (*ret_breach != MRPC_BREACH_NONE)
 				return start;
 		}

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define STEP 64u
@@ -35,16 +36,9 @@ static struct mrpc_zone_block *block_of(void *p)
 	return mrpc_container(p, struct mrpc_zone_block, bytes);
 }
 
-/* Rounds size up to its class; MRPC_ZONE_CLASSES for a large one. */
-static size_t class_of(size_t *size)
+static bool is_small(size_t size)
 {
-	size_t class;
-
-	if (*size > STEP * MRPC_ZONE_CLASSES)
-		return MRPC_ZONE_CLASSES;
-	class = *size == 0 ? 0 : (*size - 1) / STEP;
-	*size = (class + 1) * STEP;
-	return class;
+	return size <= STEP * MRPC_ZONE_CLASSES;
 }
 
 void mrpc_zone_init(struct mrpc_zone *zone)
@@ -59,7 +53,7 @@ void mrpc_zone_clear(struct mrpc_zone *zone)
 
 	while ((node = mrpc_list_pop(&zone->used)) != NULL)
 		mrpc_free(mrpc_container(node, struct mrpc_zone_block, node));
-	for (size_t class = 0; class < MRPC_ZONE_CLASSES; class ++) {
+	for (size_t class = 0; class <= MRPC_ZONE_CLASSES; class ++) {
 		struct mrpc_zone_block *block = zone->free[class], *next;
 
 		for (; block != NULL; block = next) {
@@ -71,30 +65,37 @@ void mrpc_zone_clear(struct mrpc_zone *zone)
 	zone->free_bytes = 0;
 }
 
-static struct mrpc_zone_block *take(struct mrpc_zone *zone, size_t class)
+static struct mrpc_zone_block *new_block(size_t size)
 {
 	struct mrpc_zone_block *block;
+	size_t total;
 
-	if (class == MRPC_ZONE_CLASSES || zone->free[class] == NULL)
+	if (!mrpc_add(size, sizeof *block, &total))
 		return NULL;
-	block = zone->free[class];
-	zone->free[class] = block->next;
-	zone->free_bytes -= block->size;
+	block = mrpc_alloc(total);
+	if (block != NULL)
+		block->size = size;
 	return block;
 }
 
 void *mrpc_zone_alloc(struct mrpc_zone *zone, size_t size)
 {
-	size_t class = class_of(&size), total;
-	struct mrpc_zone_block *block = take(zone, class);
+	struct mrpc_zone_block *block = NULL;
 
+	if (is_small(size)) {
+		size_t class = (size + STEP - 1) / STEP;
+
+		size = class * STEP;
+		block = zone->free[class];
+		if (block != NULL) {
+			zone->free[class] = block->next;
+			zone->free_bytes -= size;
+		}
+	}
 	if (block == NULL) {
-		if (!mrpc_add(size, sizeof *block, &total))
-			return NULL;
-		block = mrpc_alloc(total);
+		block = new_block(size);
 		if (block == NULL)
 			return NULL;
-		block->size = size;
 	}
 	mrpc_list_push(&zone->used, &block->node);
 	return block->bytes;
@@ -126,19 +127,18 @@ void *mrpc_zone_realloc(struct mrpc_zone *zone, void *p, size_t size)
 void mrpc_zone_free(struct mrpc_zone *zone, void *p)
 {
 	struct mrpc_zone_block *block;
-	size_t size, class;
+	size_t class;
 
 	if (p == NULL)
 		return;
 	block = block_of(p);
-	size = block->size;
-	class = class_of(&size);
 	mrpc_list_remove(&block->node);
-	if (class == MRPC_ZONE_CLASSES || zone->free_bytes + size > KEEP) {
+	if (!is_small(block->size) || zone->free_bytes + block->size > KEEP) {
 		mrpc_free(block);
 		return;
 	}
+	class = block->size / STEP;
 	block->next = zone->free[class];
 	zone->free[class] = block;
-	zone->free_bytes += size;
+	zone->free_bytes += block->size;
 }

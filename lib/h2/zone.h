@@ -11,7 +11,7 @@ struct mrpc_zone_block;
 
 struct mrpc_zone {
 	struct mrpc_list used;                           /* every block that is handed out */
-	struct mrpc_zone_block *free[MRPC_ZONE_CLASSES]; /* blocks at hand, by size */
+	struct mrpc_zone_block *free[MRPC_ZONE_CLASSES + 1]; /* blocks at hand, by size */
 	size_t free_bytes;
 };
 

@@ -77,12 +77,20 @@ static void hand_over(minirpc_call *call, void *user)
 static const struct minirpc_call_events complete = { .on_half_close = hand_over,
 						     .on_end = give_back };
 
+static void refuse_request(minirpc_call *call, const struct mrpc_typed_fault *fault)
+{
+	char text[MRPC_TYPED_TEXT_SIZE];
+	const struct minirpc_status status = mrpc_typed_fault_status(fault, "request", text);
+
+	if (!mrpc_typed_fault_is_ours(fault))
+		minirpc_call_refuse(call, &status);
+	minirpc_call_end(call, &status);
+}
+
 static void take_request(minirpc_call *call, const struct minirpc_message *bytes, void *user)
 {
 	const struct served_method *method = user;
 	struct mrpc_typed_fault fault = { .error = -ENOMEM, .what = "found no memory" };
-	char text[MRPC_TYPED_TEXT_SIZE];
-	struct minirpc_status status;
 	struct request *request;
 
 	request = minirpc_call_alloc(call, sizeof *request);
@@ -92,11 +100,7 @@ static void take_request(minirpc_call *call, const struct minirpc_message *bytes
 		minirpc_call_listen(call, &complete, request);
 		return;
 	}
-
-	status = mrpc_typed_fault_status(&fault, "request", text);
-	if (!mrpc_typed_fault_is_ours(&fault))
-		minirpc_call_refuse(call, &status);
-	minirpc_call_end(call, &status);
+	refuse_request(call, &fault);
 }
 
 /* The end without a request; lib/call answers such a call itself [W-15]. */

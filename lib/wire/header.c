@@ -154,17 +154,15 @@ bool mrpc_content_type_is_grpc(const char *value, size_t len, const char **ret_s
 
 bool mrpc_path_is_valid(const char *path, size_t len)
 {
-	size_t last_slash = 0, i;
+	const char *last_slash;
+	size_t odd = 0;
 
 	if (len == 0 || path[0] != '/')
 		return false;
-	for (i = 1; i < len; i++) {
-		if (path[i] <= 0x20 || path[i] >= 0x7F)
-			return false;
-		if (path[i] == '/')
-			last_slash = i;
-	}
-	return last_slash > 1 && last_slash < len - 1;
+	for (size_t i = 1; i < len; i++)
+		odd |= path[i] <= 0x20 || path[i] >= 0x7F; /* no branch: many at a time */
+	last_slash = memrchr(path, '/', len);
+	return odd == 0 && last_slash - path > 1 && last_slash < path + len - 1;
 }
 
 bool mrpc_status_parse(const char *text, size_t len, enum minirpc_code *ret_code)
