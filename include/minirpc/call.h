@@ -222,6 +222,10 @@ MINIRPC_API bool minirpc_call_is_server(const minirpc_call *call);
  * and before on_headers. To answer in kind, hand it to minirpc_call_set_compression. */
 MINIRPC_API const char *minirpc_call_peer_compression(const minirpc_call *call);
 
+/* Whether the message that came last travelled compressed: for handlers of messages as structs, which
+ * do not see struct minirpc_message. In the handler of a unary call that message is the request. */
+MINIRPC_API bool minirpc_call_was_compressed(const minirpc_call *call);
+
 /* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
  * given. "" while a client's call has no connection. Still known in on_end. */
 MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);

@@ -114,6 +114,7 @@ struct minirpc_call {
 	const struct minirpc_compressor *in_compressor;      /* what grpc-encoding said; NULL: none */
 	const struct minirpc_compressor *out_compressor;     /* what grpc-encoding says; NULL: none */
 	const char *accept_encoding; /* server: the client's, in the arena; NULL: there was none */
+	bool was_compressed;         /* the message delivered last */
 	bool plain;                  /* the next messages are not compressed [C-5] */
 
 	/* These are cleared by their own init. */

@@ -142,6 +142,7 @@ static bool deliver_message(struct minirpc_call *call)
 		.len = part->len,
 		.compressed = part->compressed,
 	};
+	call->was_compressed = part->compressed;
 	if (call->events != NULL && call->events->on_message != NULL)
 		call->events->on_message(call, &message, call->user);
 	mrpc_part_free(part);

@@ -318,6 +318,11 @@ const char *minirpc_call_peer_compression(const minirpc_call *call)
 	return call->in_compressor == NULL ? "identity" : call->in_compressor->name;
 }
 
+bool minirpc_call_was_compressed(const minirpc_call *call)
+{
+	return call->was_compressed;
+}
+
 const char *minirpc_call_peer(const minirpc_call *call)
 {
 	return call->peer;

@@ -12,7 +12,8 @@ struct test_case {
 };
 
 /* Tables that end with an empty entry. */
-extern const struct test_case basic_cases[], soak_cases[], orca_cases[], http2_cases[];
+extern const struct test_case basic_cases[], compressed_cases[], soak_cases[], orca_cases[],
+	http2_cases[];
 
 /* Says what is wrong; returns false. */
 bool fail_case(const char *format, ...) MINIRPC_PRINTF(1, 2);

@@ -20,8 +20,8 @@ struct flags {
 	long port;
 };
 
-static const struct test_case *const all_cases[] = { basic_cases, soak_cases, orca_cases,
-						     http2_cases };
+static const struct test_case *const all_cases[] = { basic_cases, compressed_cases, soak_cases,
+						     orca_cases, http2_cases };
 
 static const struct test_case *find_case(const char *name, size_t len)
 {

@@ -107,10 +107,13 @@ static const struct minirpc_status *add(struct script *script,
 
 		if (refusal != NULL)
 			return refusal;
+		/* Once headers are out it is too late; the client has then been told of none. */
+		if (want->compressed != NULL && want->compressed->value)
+			minirpc_call_set_compression(script->call, "gzip");
 		steps[script->count++] = (struct step){
 			.size = want->size,
 			.interval_us = want->interval_us,
-			.compressed = want->compressed == NULL ? -1 : want->compressed->value,
+			.is_compressed = want->compressed != NULL && want->compressed->value,
 		};
 	}
 	return NULL;
@@ -153,6 +156,7 @@ static int send_step(struct script *script, const struct step *step)
 		.body = { (size_t)step->size, (uint8_t *)(uintptr_t)zeros },
 	};
 
+	minirpc_call_compress(script->call, step->is_compressed);
 	return minirpc_typed_send(script->call,
 				  &(Grpc__Testing__StreamingOutputCallResponse){
 					  GRPC__TESTING__STREAMING_OUTPUT_CALL_RESPONSE__FIELDS,

@@ -19,7 +19,7 @@ struct stage {
 
 struct step {
 	int32_t size, interval_us;
-	int compressed; /* -1: as it comes */
+	bool is_compressed;
 };
 
 struct script {

@@ -52,6 +52,18 @@ static void on_empty(NAME(empty_call_callee) * call, const Grpc__Testing__Empty 
 	NAME(empty_call_reply)(call, request);
 }
 
+/* The request came compressed, or not, as it says; otherwise it is refused. A client asks this to learn
+ * whether we look. */
+static bool came_as_it_says(const minirpc_call *call, const Grpc__Testing__BoolValue *expected)
+{
+	return expected == NULL || minirpc_call_was_compressed(call) == (expected->value != 0);
+}
+
+static const struct minirpc_status other_compression = {
+	.code = MINIRPC_INVALID_ARGUMENT,
+	.message = "the request was to come compressed, or was not, and it is not so",
+};
+
 static int echo_with_report(minirpc_call *call, const Grpc__Testing__SimpleRequest *request)
 {
 	struct report report;
@@ -88,7 +100,11 @@ static void on_unary(NAME(unary_call_callee) * callee, const Grpc__Testing__Simp
 		response.server_id = (char *)(uintptr_t)service->id;
 		response.hostname = service->hostname;
 	}
-	if (echo_with_report(call, request) < 0)
+	if (request->response_compressed != NULL && request->response_compressed->value)
+		minirpc_call_set_compression(call, "gzip"); /* if the client accepts it [C-4] */
+	if (!came_as_it_says(call, request->expect_compressed))
+		minirpc_call_end(call, &other_compression);
+	else if (echo_with_report(call, request) < 0)
 		minirpc_call_end(call, &no_memory);
 	else if (echo != NULL && echo->code != 0)
 		minirpc_call_fail(call, (enum minirpc_code)echo->code, "%s", echo->message);
@@ -105,8 +121,9 @@ static void input_add(NAME(streaming_input_call_callee) * call,
 {
 	int64_t *sum = user;
 
-	(void)call;
-	if (request->payload != NULL)
+	if (!came_as_it_says(NAME(streaming_input_call_call)(call), request->expect_compressed))
+		minirpc_call_end(NAME(streaming_input_call_call)(call), &other_compression);
+	else if (request->payload != NULL)
 		*sum += (int64_t)request->payload->body.len;
 }
 
