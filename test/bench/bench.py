@@ -5,6 +5,7 @@
     test/bench/run                  unary at 10 connections x 10 streams, and a stream of 1 KiB messages
     test/bench/run --full           more shapes: 1x1, 1x100, 50x20 (connections x streams); 16 B and 64 KiB messages
     test/bench/run --callgrind      user instructions per unary call instead (floor and ours), which noise cannot touch
+    test/bench/run --footprint      memory of a connection with one call behind it that stays open, time to start, size
     --json FILE, --rounds N, --only floor,ours,grpc-c++,tonic
 
 Each server runs on core 0, h2load on core 1, the servers take turns in every round; the figure is the median over the
@@ -15,7 +16,9 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -71,7 +74,7 @@ def build_floor():
 
 def build_ours():
     if not os.path.exists(f'{BUILD}/build.ninja'):
-        run('meson', 'setup', BUILD, TOP, '--buildtype=release')
+        run('meson', 'setup', BUILD, TOP, '--buildtype=release', '-Db_lto=true')  # as docs/performance.md advises
     names = re.findall(r'^(\S*(?:protoc-gen-minirpc|libminirpc\.so(?:\.[0-9]+)*)):', run('ninja', '-C', BUILD, '-t', 'targets', 'all'), re.M)
     plugin = next((n for n in names if n.endswith('protoc-gen-minirpc')), None)
     library = next((n for n in names if 'libminirpc.so' in n), None)
@@ -258,6 +261,76 @@ def callgrind(commands):
     return result
 
 
+# ---- Footprint ----
+
+def literal(name, value):
+    """A header field as HPACK writes it without its table and without Huffman (RFC 7541, 6.2.2)."""
+    return b'\0' + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def one_call(connection):
+    """A unary call by hand; leaves the connection open when its trailers have come."""
+    def frame(kind, flags, stream, payload):
+        return len(payload).to_bytes(3, 'big') + bytes([kind, flags]) + stream.to_bytes(4, 'big') + payload
+
+    fields = {':method': 'POST', ':scheme': 'http', ':path': '/bench.Bench/Unary', ':authority': 'x',
+              'te': 'trailers', 'content-type': 'application/grpc'}
+    connection.sendall(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(4, 0, 0, b'') +
+                       frame(1, 4, 1, b''.join(literal(*f) for f in fields.items())) + frame(0, 1, 1, msg(ANSWER)))
+    came = b''
+    while True:
+        some = connection.recv(65536)
+        if not some:
+            raise Failed('the server closed the connection')
+        came, at = came + some, 0
+        while at + 9 <= len(came):
+            head = came[at:at + 9]
+            if head[3] == 1 and head[4] & 1 and int.from_bytes(head[5:9], 'big') == 1:
+                return
+            at += 9 + int.from_bytes(head[:3], 'big')
+
+
+def memory(pid):
+    """Resident and private dirty bytes."""
+    with open(f'/proc/{pid}/smaps_rollup') as rollup:
+        sizes = {line.split()[0]: int(line.split()[1]) << 10 for line in rollup.readlines()[1:]}
+    return sizes['Rss:'], sizes['Private_Dirty:']
+
+
+def start_time(command):
+    took = []
+    for _ in range(11):
+        before = time.monotonic()
+        server = Server(command)
+        took.append(time.monotonic() - before)
+        server.stop()
+    return statistics.median(took)
+
+
+def footprint(commands, count=1000):
+    """What a server weighs. The figure of a connection has the first 100 ones taken off, which fill pools."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    result = {}
+    for name, command in commands.items():
+        server, open_ones = Server(command), []
+        try:
+            at_start = memory(server.process.pid)
+            for i in range(count + 100):
+                open_ones.append(socket.create_connection(('127.0.0.1', server.port)))
+                one_call(open_ones[-1])
+                if i == 99:
+                    before = memory(server.process.pid)[0]
+            each = (memory(server.process.pid)[0] - before) / count
+        finally:
+            for one in open_ones:
+                one.close()
+            server.stop()
+        result[name] = {'rss': at_start[0], 'dirty': at_start[1], 'connection': each, 'start': start_time(command)}
+        print(f'{name:>12}: at start {at_start[0] / 1e6:5.1f} MB resident, {at_start[1] / 1e6:4.1f} MB private and dirty; '
+              f'{each / 1e3:5.1f} KB a connection; listens after {result[name]["start"] * 1e3:4.1f} ms', flush=True)
+    return result
+
+
 # ---- Report ----
 
 def table(load, figures):
@@ -275,6 +348,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--callgrind', action='store_true')
+    parser.add_argument('--footprint', action='store_true')
     parser.add_argument('--json')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--loads', default='', help='only those whose name has this in it')
@@ -293,11 +367,13 @@ def main():
             commands[name] = SERVERS[name]()
         except Missing as error:
             print(f'bench: without {name}: {error}', flush=True)
-    if 'floor' in commands and not options.callgrind:
+    if 'floor' in commands and not options.callgrind and not options.footprint:
         commands['floor split'] = commands['floor'] + ['--split']
 
     if options.callgrind:
         result = {'instructions per call': callgrind(commands)}
+    elif options.footprint:
+        result = footprint(commands)
     else:
         result = {}
         for load in loads(options.full):
