@@ -36,13 +36,16 @@ KEEPERS = {
     r'openssl/': r'lib/io/tls[^/]*\.[ch]$',
     r'ev\.h$': r'lib/io/loop_ev\.c$',
     r'zlib\.h$': r'lib/wire/compress_zlib\.c$',
+    r'zstd\.h$': r'lib/wire/compress_zstd\.c$',
+    r'brotli/': r'lib/wire/compress_brotli\.c$',
+    r'snappy-c\.h$': r'lib/wire/compress_snappy\.c$',
     r'ares[^/]*\.h$': r'lib/io/resolve[^/]*\.c$',
     r'(google/)?protobuf-c/': r'lib/typed/|lib/service/|include/minirpc/typed\.h$',
     r'google/(protobuf|rpc)/': r'lib/typed/|lib/service/',
     r'minirpc/(typed|minirpc)\.h$': r'lib/typed/|lib/service/|include/minirpc/(minirpc|error_details)\.h$',
 }
 
-LANGUAGE = {'assert.h', 'ctype.h', 'errno.h', 'inttypes.h', 'limits.h', 'math.h', 'stdalign.h', 'stdarg.h',
+LANGUAGE = {'assert.h', 'ctype.h', 'errno.h', 'inttypes.h', 'limits.h', 'math.h', 'setjmp.h', 'stdalign.h', 'stdarg.h',
             'stdatomic.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'stdlib.h', 'string.h', 'strings.h'}
 
 # The rest of the system: sockets, clocks, threads. Closed to these folders, to which time is an argument.

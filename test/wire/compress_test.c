@@ -95,7 +95,8 @@ static void check_same(const struct minirpc_compressor *compressor, struct mrpc_
 {
 	struct mrpc_part *whole;
 
-	ck_assert_int_eq(mrpc_part_decompress(&whole, compressor, part, limit), 0);
+	ck_assert_msg(mrpc_part_decompress(&whole, compressor, part, limit) == 0, "%s, %zu bytes",
+		      compressor->name, len);
 	ck_assert(whole->compressed);
 	ck_assert_uint_eq(whole->len, len);
 	ck_assert_mem_eq(mrpc_part_data(whole), data, len);
@@ -152,8 +153,10 @@ START_TEST(a_bomb_costs_its_limit_and_no_more) /* S-7 */
 
 		alloc_reset_peak();
 		ck_assert_int_eq(try(compressors[c], part, LIMIT), -EMSGSIZE);
-		/* while the sink grows there may be two; the compressor's own is beside it */
-		ck_assert_uint_le(alloc_peak_bytes() - before, LIMIT + LIMIT / 2 + (1u << 20));
+		/* the sink, while it grows, and a compressor's own: br has a window of 4 MiB here */
+		ck_assert_uint_le(alloc_peak_bytes() - before,
+				  LIMIT + LIMIT / 2 +
+					  (compressors[c]->name[0] == 'b' ? 5u << 20 : 1u << 19));
 		ck_assert_uint_eq(alloc_live_bytes(), before);
 		mrpc_part_free(part);
 	}
@@ -212,8 +215,11 @@ END_TEST
 
 START_TEST(no_bytes_at_all_are_corrupt) /* C-3 */
 {
-	for (int c = 0; c < count; c++)
-		ck_assert_int_eq(try_bytes(compressors[c], "", 0), -EBADMSG);
+	for (int c = 0; c < count; c++) {
+		bool may_be_empty = strcmp(compressors[c]->name, "snappy") == 0;
+
+		ck_assert_int_eq(try_bytes(compressors[c], "", 0), may_be_empty ? 0 : -EBADMSG);
+	}
 }
 END_TEST
 
@@ -284,6 +290,70 @@ START_TEST(gzip_is_rfc_1952_and_deflate_is_rfc_1950) /* C-1 */
 	ck_assert_int_eq(try(minirpc_compressor_gzip(), part, LIMIT), -EBADMSG);
 	mrpc_part_free(part);
 	ck_assert_int_eq(try_bytes(minirpc_compressor_deflate(), zlib + 2, sizeof zlib - 6),
+			 -EBADMSG);
+}
+END_TEST
+
+/* What others made of "hello hello hello": zstd's own library, brotli and snap of Rust. */
+START_TEST(the_optional_ones_read_what_others_write)
+{
+	static const uint8_t zstd[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x11, 0x65,
+					0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c,
+					0x6f, 0x20, 0x01, 0x00, 0x31, 0x4a, 0x11 };
+	static const uint8_t br[] = { 0x1b, 0x10, 0x00, 0xf8, 0x8d, 0x94, 0x6e, 0xde, 0x44, 0x55,
+				      0x86, 0x96, 0x6c, 0x20, 0x6f, 0x01, 0x4f, 0x1c, 0x60, 0x1c };
+	static const uint8_t snappy[] = { 0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70,
+					  0x59, 0x01, 0x15, 0x00, 0x00, 0xab, 0x04, 0xb5, 0x1d,
+					  0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20, 0x68, 0x65, 0x6c,
+					  0x6c, 0x6f, 0x20, 0x68, 0x65, 0x6c, 0x6c, 0x6f };
+	static const struct {
+		const char *name;
+		const uint8_t *data;
+		size_t len;
+	} vectors[] = { { "zstd", zstd, sizeof zstd },
+			{ "br", br, sizeof br },
+			{ "snappy", snappy, sizeof snappy } };
+
+	for (int c = 2; c < count; c++) {
+		for (int i = 0; i < 3; i++) {
+			struct mrpc_part *part = bytes(vectors[i].data, vectors[i].len);
+
+			if (strcmp(vectors[i].name, compressors[c]->name) == 0)
+				check_same(compressors[c], part, "hello hello hello", 17, LIMIT);
+			else
+				ck_assert_int_eq(try(compressors[c], part, LIMIT), -EBADMSG);
+			mrpc_part_free(part);
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_snappy_stream_may_hold_padding_and_no_chunk_that_is_unknown)
+{
+	static const uint8_t padded[] = { 0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50,
+					  0x70, 0x59, 0xfe, 0x03, 0x00, 0x00, 0x00, 0x00,
+					  0x00, 0x80, 0x01, 0x00, 0x00, 0xff, 0x01, 0x15,
+					  0x00, 0x00, 0xab, 0x04, 0xb5, 0x1d, 0x68, 0x65,
+					  0x6c, 0x6c, 0x6f, 0x20, 0x68, 0x65, 0x6c, 0x6c,
+					  0x6f, 0x20, 0x68, 0x65, 0x6c, 0x6c, 0x6f };
+	uint8_t other[sizeof padded];
+	struct mrpc_part *part;
+
+	if (minirpc_compressor_snappy() == NULL)
+		return;
+	part = bytes(padded, sizeof padded);
+	check_same(minirpc_compressor_snappy(), part, "hello hello hello", 17, LIMIT);
+	mrpc_part_free(part);
+	for (int type = 2; type < 0x80; type++) {
+		memcpy(other, padded, sizeof padded);
+		other[10] = (uint8_t)type;
+		ck_assert_int_eq(try_bytes(minirpc_compressor_snappy(), other, sizeof other),
+				 -EBADMSG);
+	}
+	memcpy(other, padded, sizeof padded);
+	other[sizeof other - 1] ^= 1; /* not what its checksum says */
+	ck_assert_int_eq(try_bytes(minirpc_compressor_snappy(), other, sizeof other), -EBADMSG);
+	ck_assert_int_eq(try_bytes(minirpc_compressor_snappy(), padded + 10, sizeof padded - 10),
 			 -EBADMSG);
 }
 END_TEST
@@ -501,6 +571,8 @@ Suite *suite(void)
 	tcase_add_test(t, bytes_behind_the_end_are_corrupt);
 	tcase_add_test(t, a_changed_byte_never_changes_the_message);
 	tcase_add_test(t, gzip_is_rfc_1952_and_deflate_is_rfc_1950);
+	tcase_add_test(t, the_optional_ones_read_what_others_write);
+	tcase_add_test(t, a_snappy_stream_may_hold_padding_and_no_chunk_that_is_unknown);
 	tcase_add_test(t, members_of_gzip_may_follow_one_another);
 	tcase_add_test(t, without_memory_nothing_is_lost);
 	tcase_add_test(t, a_compressor_that_does_not_listen_changes_nothing);
