@@ -186,6 +186,60 @@ static bool ping_pong(struct client *client)
 	return ok;
 }
 
+/* What a server owes beside the suite's cases: HalfDuplexCall answers once all has been asked. */
+static bool half_duplex(struct client *client)
+{
+	struct talk talk;
+	bool ok;
+
+	talk_open(&talk, client, &half_duplex_call, NULL);
+	for (size_t i = 0; i < SIZES; i++)
+		duplex_send(&talk, request_sizes[i], response_sizes[i]);
+	client_rest(client, MINIRPC_MS(20));
+	ok = talk.count == 0 || fail_case("HalfDuplexCall answered before the end of the requests");
+	talk_close(&talk);
+	talk_end(&talk);
+	ok = ended_with(&talk, MINIRPC_OK) && brought(&talk, response_sizes, SIZES) && ok;
+	talk_clear(&talk);
+	return ok;
+}
+
+/* Three responses, 30 ms before each. */
+static bool response_intervals(struct client *client)
+{
+	Grpc__Testing__ResponseParameters wanted = { GRPC__TESTING__RESPONSE_PARAMETERS__FIELDS,
+						     .size = 5, .interval_us = 30000 };
+	Grpc__Testing__ResponseParameters *list[] = { &wanted, &wanted, &wanted };
+	Grpc__Testing__StreamingOutputCallRequest request = {
+		GRPC__TESTING__STREAMING_OUTPUT_CALL_REQUEST__FIELDS, .response_parameters = list,
+		.n_response_parameters = 3
+	};
+	minirpc_time began = minirpc_loop_now(client->loop), took;
+	struct talk talk;
+	bool ok;
+
+	talk_unary(&talk, client, &output_call, &request.base, NULL);
+	took = minirpc_loop_now(client->loop) - began;
+	ok = ended_with(&talk, MINIRPC_OK) && brought(&talk, (const int[]){ 5, 5, 5 }, 3) &&
+	     (took >= MINIRPC_MS(90) || fail_case("the intervals were not kept"));
+	talk_clear(&talk);
+	return ok;
+}
+
+static bool unsupported_type(struct client *client)
+{
+	Grpc__Testing__SimpleRequest request = { GRPC__TESTING__SIMPLE_REQUEST__FIELDS,
+						 .response_type = (Grpc__Testing__PayloadType)7,
+						 .response_size = 1 };
+	struct talk talk;
+	bool ok;
+
+	talk_unary(&talk, client, &unary_call, &request.base, NULL);
+	ok = ended_with(&talk, MINIRPC_INVALID_ARGUMENT);
+	talk_clear(&talk);
+	return ok;
+}
+
 static bool empty_stream(struct client *client)
 {
 	struct talk talk;
@@ -386,5 +440,8 @@ const struct test_case basic_cases[] = {
 	{ "cancel_after_first_response", cancel_after_first_response },
 	{ "timeout_on_sleeping_server", timeout_on_sleeping_server },
 	{ "pick_first_unary", pick_first_unary },
+	{ "half_duplex", half_duplex },
+	{ "response_intervals", response_intervals },
+	{ "unsupported_type", unsupported_type },
 	{ 0 },
 };

@@ -5,7 +5,7 @@
  *	interop_server --port=0 --use_tls --tls_cert_file=server.pem --tls_key_file=server.key
  *
  * Port 0 picks a free one. SIGTERM ends it: calls in flight may still end within a second, and the
- * last line says how many there were, and that none was forgotten. */
+ * last line says how many there were, and what is left of them. */
 #include "options.h"
 #include "service.h"
 
@@ -20,19 +20,27 @@ static void on_drained(minirpc_server *server, void *user)
 	minirpc_loop_stop(minirpc_server_loop(server));
 }
 
-static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
+static void count_and_drain(void *user)
 {
-	minirpc_server *server = watcher->data;
+	minirpc_server *server = user;
 	struct minirpc_conn_counts counts;
 
-	(void)ev;
-	(void)events;
 	minirpc_server_counts(server, &counts);
-	printf("calls: %llu started, %zu open, %llu forgotten\n",
+	printf("%llu calls; open: %zu calls, %zu connections; forgotten: %llu calls\n",
 	       (unsigned long long)counts.calls_started, minirpc_server_open_calls(server),
-	       (unsigned long long)counts.forgotten_calls);
+	       minirpc_server_open_connections(server), (unsigned long long)counts.forgotten_calls);
 	fflush(stdout);
 	minirpc_server_drain(server, MINIRPC_S(1), on_drained, NULL);
+}
+
+/* What clients did just before is still to be read. */
+static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
+{
+	(void)events;
+	ev_signal_stop(ev, watcher);
+	if (minirpc_timer_start(NULL, minirpc_server_loop(watcher->data), MINIRPC_MS(200),
+				count_and_drain, watcher->data) < 0)
+		count_and_drain(watcher->data);
 }
 
 static void log_line(enum minirpc_log_level level, const char *line, void *user)

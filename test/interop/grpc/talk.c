@@ -18,6 +18,10 @@ const struct method full_duplex_call = {
 	{ PATH "FullDuplexCall", MINIRPC_CLIENT_STREAMING | MINIRPC_SERVER_STREAMING },
 	&grpc__testing__streaming_output_call_response__descriptor
 };
+const struct method half_duplex_call = {
+	{ PATH "HalfDuplexCall", MINIRPC_CLIENT_STREAMING | MINIRPC_SERVER_STREAMING },
+	&grpc__testing__streaming_output_call_response__descriptor
+};
 const struct method unimplemented_method = { { PATH "UnimplementedCall", 0 },
 					     &grpc__testing__empty__descriptor };
 const struct method unimplemented_service = {

@@ -40,7 +40,7 @@ struct method {
 };
 
 extern const struct method empty_call, unary_call, input_call, output_call, full_duplex_call,
-	unimplemented_method, unimplemented_service, core_metrics;
+	half_duplex_call, unimplemented_method, unimplemented_service, core_metrics;
 
 #define HEARD_MAX 16
 
