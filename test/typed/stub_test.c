@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Typed calls from end to end: what the generated stubs stand on. */
+#include "typed/decode.h"
 #include "typed/pair.h"
 
 #include "run_suite.h"
@@ -107,6 +108,72 @@ START_TEST(a_unary_call_brings_its_response)
 	ck_assert_str_eq(client.last, "gopher");
 	ck_assert_int_eq(client.sum, 42);
 	ck_assert_uint_eq(minirpc_server_open_calls(pair.server), 0);
+}
+END_TEST
+
+/* ---- Compression, which a typed handler does not see in its message ---- */
+
+static void ask_compressed(const char *compression)
+{
+	const struct minirpc_call_options options = { .compression = compression };
+
+	ck_assert_int_eq(talk_ask_async(pair.channel, SMALL("aaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1),
+					&options, on_answer, &client),
+			 0);
+	pair_settle(&pair);
+}
+
+START_TEST(a_handler_sees_whether_its_request_came_compressed)
+{
+	serve(&(struct talk_handlers){ .ask = keep });
+	ask_compressed("gzip");
+	ck_assert(minirpc_call_was_compressed(server.call));
+	ask_compressed("identity");
+	ck_assert_int_eq(server.calls, 2);
+	ck_assert(!minirpc_call_was_compressed(server.call));
+}
+END_TEST
+
+static int compressed_messages, plain_messages;
+
+static void count_compressed(minirpc_call *call, const Typedtest__Small *message, void *user)
+{
+	(void)message;
+	(void)user;
+	if (minirpc_call_was_compressed(call))
+		compressed_messages++;
+	else
+		plain_messages++;
+}
+
+static void listen_to_compression(minirpc_call *call, void *user)
+{
+	static const struct talk_events events = { .on_message = count_compressed };
+
+	ck_assert(!minirpc_call_was_compressed(call)); /* nothing has come */
+	ck_assert_int_eq(talk_listen(call, &talk_sum, &events, user), 0);
+}
+
+START_TEST(a_handler_sees_whether_each_message_of_a_stream_came_compressed)
+{
+	static const struct talk_events nothing = { 0 };
+	const struct minirpc_call_options options = { .compression = "gzip" };
+	minirpc_call *call;
+
+	compressed_messages = plain_messages = 0;
+	serve(&(struct talk_handlers){ .sum = listen_to_compression });
+	ck_assert_int_eq(talk_open(&call, pair.channel, &talk_sum, NULL, &options, &nothing, NULL),
+			 0);
+	for (int i = 0; i < 3; i++) {
+		minirpc_call_compress(call, i != 1);
+		ck_assert_int_eq(minirpc_typed_send(call, &SMALL("aaaaaaaaaaaaaaaaaaaa", i)->base),
+				 0);
+	}
+	pair_settle(&pair);
+	ck_assert_int_eq(compressed_messages, 2);
+	ck_assert_int_eq(plain_messages, 1);
+	minirpc_call_cancel(call);
+	pair_settle(&pair);
 }
 END_TEST
 
@@ -677,7 +744,7 @@ START_TEST(a_waiting_call_hands_the_response_over)
 	ck_assert_int_eq(response->count, 2);
 	minirpc_status_clear(&status);
 	pair_close(&pair);
-	typedtest__small__free_unpacked(response, NULL); /* it does not need its channel */
+	mrpc_typed_free(&response->base); /* it does not need its channel; counted, unlike free() */
 }
 END_TEST
 
@@ -719,6 +786,8 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_unary_call_brings_its_response);
 	tcase_add_test(tcase, an_empty_message_is_a_message);
+	tcase_add_test(tcase, a_handler_sees_whether_its_request_came_compressed);
+	tcase_add_test(tcase, a_handler_sees_whether_each_message_of_a_stream_came_compressed);
 	tcase_add_test(tcase, a_request_lives_until_its_handler_ends_the_call);
 	tcase_add_test(tcase, a_response_that_an_error_follows_is_not_shown);
 	tcase_add_test(tcase, a_method_without_handler_is_unimplemented);
