@@ -4,8 +4,8 @@
 
     test/interop/grpc/run.py [--build build-test] [--all] [--write] [NAME...]
 
-Without --all: ours against ours, and grpc-go. With it also the Ruby programs that Debian ships (C core) and grpc-java's
-from Maven Central. NAMEs (ours go ruby java rude) choose some. Clear text and TLS, theirs with the official test
+Without --all: ours against ours, grpc-go, and Python's grpcio (with programs of our own on it). With it also the Ruby programs that Debian ships (C core) and grpc-java's
+from Maven Central. NAMEs (ours go grpcio ruby java rude) choose some. Clear text and TLS, theirs with the official test
 certificates (they come with the grpc-go module), ours with a pair that is made here. The negative HTTP/2 cases run our
 client, and grpc-go's as a cross-check, against rude.py. A matrix is printed; --write puts it into docs/interop.md.
 
@@ -202,6 +202,36 @@ class Go(Family):
         return [self.programs[1], f'--port={port}'] + (['--use_tls', f'--tls_cert_file={tls["cert"]}', f'--tls_key_file={tls["key"]}'] if tls else [])
 
 
+class Grpcio(Family):
+    """Python's grpcio, with programs of our own on it; the environment is the one of test/interop/run.py."""
+    title = 'grpcio (C core)'
+    # Its server does not see how a request came, and reports no loads; 1000 calls at once are too many for its threads.
+    server_cases = [case for case in ALL if case not in COMPRESSED_UP + ORCA + ['pick_first_unary', 'concurrent_large_unary']]
+
+    def prepare(self):
+        sys.path.insert(0, os.path.join(TOP, 'test'))
+        from interop import run as cache
+        stubs = os.path.join(WORK, 'python')
+        os.makedirs(stubs, exist_ok=True)
+        try:
+            self.python, _ = cache.prepare_python()
+        except (cache.Skip, OSError, subprocess.TimeoutExpired) as why:
+            raise Skip(str(why))
+        run_or_skip(self.python, '-m', 'grpc_tools.protoc', f'-I{HERE}', f'--python_out={stubs}', f'--grpc_python_out={stubs}', f'{HERE}/testing.proto')
+        self.version = run_or_skip(self.python, '-c', 'import grpc; print(grpc.__version__)')
+        self.env = dict(os.environ, PYTHONPATH=stubs, PYTHONDONTWRITEBYTECODE='1', GRPC_VERBOSITY='NONE')
+        self.command = [self.python, f'{HERE}/grpcio_peer.py']
+        self.client_cases = run_or_skip(*self.command, 'cases', env=self.env).split()
+
+    def client(self, port, tls, cases):
+        return [*self.command, 'client', f'--server_port={port}', f'--test_case={cases[0]}'] + (
+            ['--use_tls', f'--ca_file={tls["ca"]}', f'--server_host_override={tls["name"]}'] if tls else [])
+
+    def start(self, tls):
+        return Server([*self.command, 'server', '--port=0'] +
+                      (['--use_tls', f'--tls_cert_file={tls["cert"]}', f'--tls_key_file={tls["key"]}'] if tls else []), None, self.env)
+
+
 class Ruby(Family):
     """Debian's ruby-grpc: C core. It brings the official certificates itself."""
     title = 'grpc ruby (C core)'
@@ -258,7 +288,7 @@ class Java(Family):
         return [*self.command, 'io.grpc.testing.integration.TestServiceServer', f'--port={port}', f'--use_tls={"true" if tls else "false"}']
 
 
-FAMILIES = {'ours': Ours, 'go': Go, 'ruby': Ruby, 'java': Java}
+FAMILIES = {'ours': Ours, 'go': Go, 'grpcio': Grpcio, 'ruby': Ruby, 'java': Java}
 
 
 # ---- Running ----
@@ -393,7 +423,8 @@ ABOUT = """## gRPC's own interop suite
 
 `test/interop/grpc/run.py` runs `interop_client` and `interop_server`, which are written on the public API and take the flags of the
 suite, against the programs of other families and against each other, with the official test certificates against others and with our own
-against ourselves. `./test/run` does so with grpc-go in CI and with all with `--all`. "nothing is left" means that after all cases our
+against ourselves. `./test/run` does so with grpc-go and grpcio in CI and with all with `--all`; on grpcio, which has no interop
+programs on PyPI, they are ours (`grpcio_peer.py`). "nothing is left" means that after all cases our
 server answered an ordinary call, had no call or connection open and none forgotten, and ended cleanly. half_duplex, response_intervals
 and unsupported_type are ours: duties of a server that no case of the suite asks for.
 
@@ -435,7 +466,7 @@ def own_certificates(folder):
 def run(build, everything=False, names=(), write=False):
     """(passed, failed, skipped)."""
     report = Report()
-    wanted = list(names) or (['ours', 'go', 'ruby', 'java', 'rude'] if everything else ['ours', 'go', 'rude'])
+    wanted = list(names) or (['ours', 'go', 'grpcio', 'ruby', 'java', 'rude'] if everything else ['ours', 'go', 'grpcio', 'rude'])
     os.makedirs(WORK, exist_ok=True)
     try:
         ours = Ours(build, None)
