@@ -310,6 +310,9 @@ void sim_act(struct sim_party *party)
 	case 11:
 		act_on_metadata(party);
 		break;
+	case 12:
+		minirpc_call_compress(party->call, sim_one_in(sim, 2));
+		break;
 	default:
 		for (unsigned n = 1 + sim_random(sim, 4); n > 0 && party->call != NULL; n--)
 			act_send(party);

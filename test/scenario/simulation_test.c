@@ -30,6 +30,9 @@ static const struct world_options *options_of(struct sim *sim, struct world_opti
 			     .limits = { .stream_window = windows[sim_random(sim, 5)],
 					 .conn_window = sim_one_in(sim, 2) ? 65535 : 0 } },
 	};
+	/* Now and then one end compresses, or both. */
+	options->server.compression = sim_one_in(sim, 4) ? "deflate" : NULL;
+	options->channel.compression = sim_one_in(sim, 4) ? "gzip" : NULL;
 	return options;
 }
 

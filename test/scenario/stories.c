@@ -349,6 +349,69 @@ static void what_a_draining_server_disowns_it_has_not_done(struct world *w)
 	world_expect(w, late->code == MINIRPC_DEADLINE_EXCEEDED);
 }
 
+static minirpc_call *open_compressed(struct world *w, const struct minirpc_method *method,
+				     size_t max_receive_message, struct probe **probe)
+{
+	*probe = new_probe();
+	return world_call_with(w, method,
+			       &(struct minirpc_call_options){
+				       .timeout = MINIRPC_S(30),
+				       .compression = "gzip",
+				       .max_receive_message = max_receive_message,
+			       },
+			       *probe);
+}
+
+static void a_compressed_call_is_answered_in_kind(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_compressed(w, &world_echo, 0, &probe), "hello hello hello");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && probe->compressed == 1);
+	world_expect(w, strcmp(probe->last, "hello hello hello") == 0);
+	world_expect(w, world_served(w)->compressed == 1);
+}
+
+static void a_secret_of_a_chat_is_not_compressed(struct world *w)
+{
+	struct probe *probe;
+	minirpc_call *call = open_compressed(w, &world_chat, 0, &probe);
+	static const char *const lines[] = { "in the open", "the secret", "in the open" };
+
+	for (int i = 0; i < 3 && probe->call != NULL; i++) {
+		minirpc_call_compress(call, i != 1);
+		minirpc_call_send(call, lines[i], strlen(lines[i]));
+		world_settle(w);
+		world_expect(w, probe->messages == i + 1 && strcmp(probe->last, lines[i]) == 0);
+	}
+	world_expect(w, world_served(w)->messages == 3 && world_served(w)->compressed == 2);
+	if (probe->call != NULL)
+		minirpc_call_end(call, NULL);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && probe->compressed == 3);
+}
+
+static void large_messages_that_shrink_arrive_whole(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_compressed(w, &world_count, 0, &probe), "2 300000");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK);
+	world_expect(w, probe->compressed == 2 && probe->bytes == 2 * 300000);
+}
+
+static void what_inflates_beyond_the_limit_ends_its_call(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_compressed(w, &world_count, 299999, &probe), "2 300000");
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_RESOURCE_EXHAUSTED && probe->messages == 0);
+	world_expect(w, world_served(w)->call == NULL);
+}
+
 const struct story stories[] = {
 	{ "a_unary_call_is_answered", a_unary_call_is_answered },
 	{ "an_error_brings_its_text_and_trailers", an_error_brings_its_text_and_trailers },
@@ -366,6 +429,11 @@ const struct story stories[] = {
 	  a_large_message_passes_behind_one_that_was_not_read },
 	{ "a_handler_answers_before_the_client_has_ended",
 	  a_handler_answers_before_the_client_has_ended },
+	{ "a_compressed_call_is_answered_in_kind", a_compressed_call_is_answered_in_kind },
+	{ "a_secret_of_a_chat_is_not_compressed", a_secret_of_a_chat_is_not_compressed },
+	{ "large_messages_that_shrink_arrive_whole", large_messages_that_shrink_arrive_whole },
+	{ "what_inflates_beyond_the_limit_ends_its_call",
+	  what_inflates_beyond_the_limit_ends_its_call },
 	{ "a_lost_connection_ends_its_calls", a_lost_connection_ends_its_calls },
 	{ "metadata_travels_both_ways", metadata_travels_both_ways },
 	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },

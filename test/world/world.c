@@ -263,6 +263,7 @@ static void served_message(minirpc_call *call, const struct minirpc_message *mes
 
 	state->w->stirred = true;
 	state->served->messages++;
+	state->served->compressed += message->compressed;
 	state->served->bytes += message->len;
 	remember(state->served->last, message);
 	if (state->handler->on_message != NULL)
@@ -326,6 +327,7 @@ static void served_headers(minirpc_call *call, const struct minirpc_metadata *me
 	}
 	*served = (struct served){ .call = call };
 	*state = (struct state){ .handler = entry->handler, .w = entry->w, .served = served };
+	minirpc_call_set_compression(call, minirpc_call_peer_compression(call));
 	minirpc_call_listen(call, &served_events, state);
 }
 
@@ -367,6 +369,7 @@ static void probe_message(minirpc_call *call, const struct minirpc_message *mess
 	(void)call;
 	probe->w->stirred = true;
 	probe->messages++;
+	probe->compressed += message->compressed;
 	probe->bytes += message->len;
 	remember(probe->last, message);
 	probe->bad_order |= probe->headers == 0 || probe->ends > 0;

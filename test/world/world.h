@@ -12,7 +12,7 @@
  *	ck_assert_int_eq(probe.status.code, MINIRPC_DEADLINE_EXCEEDED);
  *	world_free(w);                          // checks that nothing is left over
  *
- * The server has a handler that the test drives: each call that comes in lands in w->served (see
+ * The server answers in kind: compressed when the request is. It has a handler that the test drives: each call that comes in lands in w->served (see
  * struct served), and unless the test says otherwise answers as its method does (WORLD_ECHO ...). */
 #ifndef TEST_WORLD_WORLD_H
 #define TEST_WORLD_WORLD_H
@@ -39,6 +39,7 @@ struct world_pipe {
 struct probe {
 	minirpc_call *call; /* NULL once it is over */
 	int headers, messages, rooms, ends;
+	int compressed; /* messages that travelled so */
 	size_t bytes;
 	char last[64]; /* text of the last message, cut */
 	enum minirpc_code code;
@@ -53,6 +54,7 @@ struct probe {
 struct served {
 	minirpc_call *call; /* NULL once the handler has ended it */
 	int messages, half_closes, rooms, ends;
+	int compressed; /* messages that travelled so */
 	size_t bytes;
 	char last[64];
 	enum minirpc_code left; /* why the peer left, if it did */
