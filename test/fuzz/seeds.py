@@ -6,6 +6,7 @@ Files that it does not know (bug-..., found by a fuzzer) are left alone.
 """
 import os
 import struct
+import zlib
 
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'corpus')
 
@@ -39,6 +40,45 @@ def frames():
     frame('truncated', 15, [], message(b'abc', length=10))
     frame('cut-prefix', 15, [], message(b'abc') + b'\0\0\0')
     frame('grows', 15, [200, 255, 255, 255, 255, 255, 255, 255, 255, 255], message(bytes(range(256)) * 40))
+
+
+def compress():
+    # What other libraries make of these is written out, so that this script needs none of them.
+    def inflate(name, which, data, limit=22):
+        seed('compress', name, bytes([which, limit]) + data)
+
+    def packed(data, bits, level=9):
+        packer = zlib.compressobj(level, zlib.DEFLATED, bits)
+        return packer.compress(data) + packer.flush()
+
+    for which, (name, bits) in enumerate((('gzip', 31), ('deflate', 15))):
+        inflate(f'{name}-hello', which, packed(b'hello hello hello', bits))
+        inflate(f'{name}-empty', which, packed(b'', bits))
+        inflate(f'{name}-stored', which, packed(bytes(range(256)), bits, 0))
+        inflate(f'{name}-bomb', which, packed(bytes(8 << 20), bits))
+        inflate(f'{name}-at-limit', which, packed(bytes(4 << 20), bits))
+        inflate(f'{name}-over-limit', which, packed(bytes((4 << 20) + 1), bits))
+        inflate(f'{name}-small-limit', which, packed(b'x' * 17, bits), 4)
+        inflate(f'{name}-garbage', which, packed(b'hello', bits) + b'garbage')
+        inflate(f'{name}-nothing', which, b'')
+    inflate('gzip-members', 0, packed(b'hello ', 31) + packed(b'world', 31))
+    inflate('gzip-many-members', 0, packed(b'', 31) * 150)
+    inflate('gzip-name', 0, b'\x1f\x8b\x08\x1e\0\0\0\0\0\xff\2\0abname\0comment\0\0\0' + packed(b'x', -15))
+    inflate('deflate-dictionary', 1, b'\x78\xbb\0\0\0\1' + packed(b'x', -15))
+    inflate('deflate-raw', 1, packed(b'hello', -15))
+    inflate('zstd-hello', 2, bytes.fromhex('28b52ffd20116500003068656c6c6f200100314a11'))
+    inflate('zstd-large-window', 2, bytes.fromhex('28b52ffd00880100007800'))
+    inflate('zstd-skippable', 2, bytes.fromhex('502a4d180300000061626328b52ffd20116500003068656c6c6f200100314a11'))
+    inflate('zstd-run', 2, bytes.fromhex('28b52ffd0058' + '020010' + '78' + '030010' + '78'))
+    inflate('br-hello', 3, bytes.fromhex('1b1000f88d946ede445586966c206f014f1c601c'))
+    inflate('br-empty', 3, b';')
+    inflate('br-window-24', 3, b'\x0f\xff\xff\xff\xff')
+    hello = bytes.fromhex('01150000ab04b51d68656c6c6f2068656c6c6f2068656c6c6f')
+    head = b'\xff\6\0\0sNaPpY'
+    inflate('snappy-hello', 4, head + hello)
+    inflate('snappy-padding', 4, head + b'\xfe\3\0\0\0\0\0' + hello + head)
+    inflate('snappy-unknown', 4, head + b'\x40\0\0\0' + hello)
+    inflate('snappy-block-too-large', 4, head + b'\0\x08\0\0\0\0\0\0\xff\xff\xff\x0f')
 
 
 def headers():
@@ -330,6 +370,7 @@ def client():
 
 if __name__ == '__main__':
     frames()
+    compress()
     headers()
     timeouts()
     metadata()
