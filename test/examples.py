@@ -296,6 +296,10 @@ def rich_errors(bench):
     as_its_head_says(bench, 'rich_errors')
 
 
+def compress(bench):
+    as_its_head_says(bench, 'compress')
+
+
 def tls(bench):
     as_its_head_says(bench, 'tls')
     contains(bench.run('tls', 'cert.pem', 'nothing.pem', 'cert.pem', expect=1, cwd=bench.scratch)[1], 'nothing.pem')
@@ -319,13 +323,13 @@ def threads(bench):
 def a_wrong_command_line_exits_with_2(bench):
     for arguments in ((), ('get',), ('get', 'a', 'b'), ('store', 'a'), ('what',), ('dump', 'x'), ('--what', 'dump'), ('--timeout', 'x', 'dump'),
                       ('--timeout', '0', 'dump'), ('--timeout', '-1', 'dump'), ('--timeout', 'nan', 'dump'), ('--server', '', 'dump'),
-                      ('--tls-cert', 'x', 'dump'), ('--server',)):
+                      ('--tls-cert', 'x', 'dump'), ('--compress', 'lzma', 'dump'), ('--server',)):
         contains(bench.run('cachectl', *arguments, expect=USAGE)[1], '--help')
     for name in ('cached', 'accountsd'):
         for arguments in (('what',), ('--what',), ('--listen',), ('--tls-cert', 'x'), ('--tls-ca', 'x')):
             contains(bench.run(name, *arguments, expect=USAGE)[1], '--help')
     for arguments in (('--max-memory', '0'), ('--max-memory', '1T'), ('--max-memory', '-1'), ('--max-memory', '99999999999999999999'),
-                      ('--max-value', '2G'), ('--accounts-tls',), ('--accounts', ''), ('--accounts', 'localhost:1', '--accounts-ca', 'x')):
+                      ('--max-value', '2G'), ('--compress', 'GZIP'), ('--accounts-tls',), ('--accounts', ''), ('--accounts', 'localhost:1', '--accounts-ca', 'x')):
         contains(bench.run('cached', *arguments, expect=USAGE)[1], '--help')
     for account in ('x', '=1', 'x=', 'x=-1', 'x=1y', 'x' * 256 + '=1'):
         contains(bench.run('accountsd', '--account', account, expect=USAGE)[1], '--help')
@@ -436,6 +440,15 @@ def accounts_have_a_quota_of_keys(bench):
         contains(bench.ctl(server, '--account-token', 'nobody', 'store', 'another', 'x', expect=NOT_FOUND)[1], 'Account not found nobody')
         same(bench.ctl(server, 'store', 'another', 'x', expect=NOT_FOUND)[1], 'NOT_FOUND: accounts: Account not found \n')
         bench.ctl(server, 'get', 'another', expect=NOT_FOUND)
+
+
+def compressed_values_are_the_same(bench):
+    value = bytes(range(256)) * 4000
+    with bench.cached('--compress', 'gzip') as server:
+        for name in ('gzip', 'deflate'):
+            bench.ctl(server, '--compress', name, 'store', name, '-', stdin=value)
+            for options in ((), ('--compress', 'deflate')):
+                same(bench.ctl(server, *options, 'get', name)[0], value)
 
 
 def addresses_of_every_kind(bench):
@@ -647,10 +660,10 @@ def a_slow_reader_costs_the_server_nothing(bench):
             raise Wrong(f'the client grew to {client_most / MIB:.1f} MiB')
 
 
-CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, demo_server_lets_calls_end, deadline_cancel, metadata, rich_errors, tls, pipe,
+CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, demo_server_lets_calls_end, deadline_cancel, metadata, rich_errors, compress, tls, pipe,
          threads, a_wrong_command_line_exits_with_2, help_and_version, what_cannot_be_exits_with_1, as_in_the_talk, values_are_any_bytes,
          json_for_machines, keys_have_1_to_1024_bytes, values_have_a_limit, the_store_has_a_memory_quota, accounts_have_a_quota_of_keys,
-         addresses_of_every_kind, a_deadline_ends_the_call_on_time, a_server_that_is_away, progress_when_asked, load_refuses_what_is_no_line,
+         compressed_values_are_the_same, addresses_of_every_kind, a_deadline_ends_the_call_on_time, a_server_that_is_away, progress_when_asked, load_refuses_what_is_no_line,
          accountsd_is_killed_in_a_store, accountsd_comes_back, cached_is_killed_in_a_dump, nobody_reads_a_dump, sigterm_lets_calls_end,
          a_second_signal_stops_at_once, a_second_signal_ends_a_store_that_waits, a_dump_shows_the_store_as_it_was,
          a_slow_reader_costs_the_server_nothing]

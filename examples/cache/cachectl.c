@@ -31,6 +31,7 @@ static const char usage[] =
 	"  --account-token TOKEN    who stores\n"
 	"  --wait-for-ready         wait for the server instead of failing at once when it is "
 	"away\n"
+	"  --compress NAME          send messages compressed: gzip or deflate\n"
 	"  --progress               show progress also when stderr is no terminal\n"
 	"  --json                   one JSON object a line; base64 where a value is not UTF-8\n"
 	"  --tls                    encrypt; implied by the next five\n"
@@ -311,6 +312,13 @@ static bool parse_tls(struct ctl *ctl, const char *name)
 	return true;
 }
 
+static const char *parse_compression(const char *name)
+{
+	if (strcmp(name, "gzip") != 0 && strcmp(name, "deflate") != 0)
+		wrong_usage("--compress takes gzip or deflate, not '%s'", name);
+	return name;
+}
+
 static void parse_option(struct ctl *ctl, const char *name)
 {
 	if (parse_tls(ctl, name))
@@ -327,6 +335,8 @@ static void parse_option(struct ctl *ctl, const char *name)
 		ctl->json = true;
 	else if (strcmp(name, "progress") == 0)
 		ctl->progress = true;
+	else if (strcmp(name, "compress") == 0)
+		ctl->call.compression = parse_compression(optarg);
 }
 
 static void parse(struct ctl *ctl, int argc, char **argv)
@@ -336,6 +346,7 @@ static void parse(struct ctl *ctl, int argc, char **argv)
 		{ "timeout", required_argument, NULL, 0 },
 		{ "account-token", required_argument, NULL, 0 },
 		{ "wait-for-ready", no_argument, NULL, 0 },
+		{ "compress", required_argument, NULL, 0 },
 		{ "json", no_argument, NULL, 0 },
 		{ "progress", no_argument, NULL, 0 },
 		{ "tls", no_argument, NULL, 0 },

@@ -22,6 +22,7 @@ static const char usage[] =
 	"  --max-value BYTES             of one value; default 4000000, so that it fits into "
 	"everybody's\n"
 	"                                limit of 4 MiB for a message\n"
+	"  --compress NAME               answer compressed (gzip or deflate) those who accept it\n"
 	"  --tls-cert FILE               serve TLS with this certificate chain (PEM) ...\n"
 	"  --tls-key FILE                ... and its key\n"
 	"  --tls-ca FILE                 ask clients for a certificate signed by one of these\n"
@@ -76,6 +77,7 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 	enum {
 		MAX_MEMORY = DAEMON_OWN,
 		MAX_VALUE,
+		COMPRESS,
 		ACCOUNTS,
 		ACCOUNTS_TLS,
 		ACCOUNTS_CA,
@@ -85,6 +87,7 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 		DAEMON_OPTIONS,
 		{ "max-memory", required_argument, NULL, MAX_MEMORY },
 		{ "max-value", required_argument, NULL, MAX_VALUE },
+		{ "compress", required_argument, NULL, COMPRESS },
 		{ "accounts", required_argument, NULL, ACCOUNTS },
 		{ "accounts-tls", no_argument, NULL, ACCOUNTS_TLS },
 		{ "accounts-ca", required_argument, NULL, ACCOUNTS_CA },
@@ -102,6 +105,12 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 			service->max_value = daemon_bytes("cached", "--max-value", optarg);
 			if (service->max_value > 1u << 30)
 				daemon_usage("cached", "--max-value is at most 1G");
+			break;
+		case COMPRESS:
+			if (strcmp(optarg, "gzip") != 0 && strcmp(optarg, "deflate") != 0)
+				daemon_usage("cached", "--compress takes gzip or deflate, not '%s'",
+					     optarg);
+			daemon->compression = optarg;
 			break;
 		case ACCOUNTS:
 			accounts->target = optarg;

@@ -118,6 +118,7 @@ void daemon_open(struct daemon *daemon, const char *default_listen)
 				       &(struct minirpc_server_options){
 					       .tls = daemon->tls,
 					       .max_receive_message = daemon->max_receive_message,
+					       .compression = daemon->compression,
 				       });
 	if (r < 0)
 		fail(daemon, "server", strerror(-r));

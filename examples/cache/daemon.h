@@ -16,6 +16,7 @@ struct daemon {
 	int listen_count;
 	struct minirpc_tls_options tls_options;
 	size_t max_receive_message; /* 0: the library's 4 MiB */
+	const char *compression;    /* of answers, for clients that accept it; NULL: none */
 	struct ev_loop *ev;
 	minirpc_loop *loop;
 	minirpc_tls *tls;

@@ -72,7 +72,8 @@ struct minirpc_call_events {
 	 * minirpc_call_trailers; the handle is gone when this returns. Server: the call is over
 	 * before the handler ended it. The peer has left (CANCELLED), its time is up
 	 * (DEADLINE_EXCEEDED), this server stops hard (UNAVAILABLE), the peer sent more or fewer
-	 * requests than the method has (UNIMPLEMENTED, which is what it was told), or
+	 * requests than the method has (UNIMPLEMENTED, which is what it was told), one cannot be
+	 * inflated (INTERNAL, or RESOURCE_EXHAUSTED above the limit; the same), or
 	 * minirpc_call_abort said so (its status). Nothing that is sent arrives any more, and the
 	 * handler still has to end the call, now or later. Not delivered after minirpc_call_end of
 	 * a server or minirpc_call_cancel. */

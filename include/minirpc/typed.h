@@ -28,6 +28,9 @@
  *				  void *user);
  *	minirpc_call *rpc_cache_dump_call(rpc_cache_dump_callee *);                 // the minirpc_call
  *
+ * What call.h can do with a minirpc_call goes for these too: metadata, pause, deadline, compression
+ * (minirpc_call_set_compression(rpc_cache_get_call(callee), "gzip"), before it replies).
+ *
  * Messages that arrive are checked against their descriptor (wire format, nesting at most 100, UTF-8
  * without NUL in strings, required fields) before protobuf-c sees them, then decoded into zeroed
  * memory with a budget of 64 KiB + 32 times the message's length, at most 64 MiB. What fails costs
@@ -134,7 +137,8 @@ MINIRPC_API int minirpc_typed_send(minirpc_call *call, const ProtobufCMessage *m
 /* Server: sends the one response and ends the call with OK. The call is given back in any case;
  * when the response could not be taken it ends with RESOURCE_EXHAUSTED (no memory, too large)
  * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE (the call was over), -EPROTO (the response was sent
- * before), or -EINVAL and INTERNAL for a struct that was never initialised. */
+ * before), or -EINVAL and INTERNAL for a struct that was never initialised, -EIO and INTERNAL when it
+ * could not be compressed. */
 MINIRPC_API int minirpc_typed_reply(minirpc_call *call, const ProtobufCMessage *response);
 
 /* ---- Server ---- */

@@ -51,6 +51,10 @@ static const struct minirpc_status *refusal(int error)
 		.code = MINIRPC_RESOURCE_EXHAUSTED,
 		.message = "no room for the response behind the messages sent before",
 	};
+	static const struct minirpc_status not_compressed = {
+		.code = MINIRPC_INTERNAL,
+		.message = "response could not be compressed",
+	};
 	static const struct minirpc_status wrong = {
 		.code = MINIRPC_INTERNAL,
 		.message = "the handler's response is not a message",
@@ -67,6 +71,8 @@ static const struct minirpc_status *refusal(int error)
 		return &too_large;
 	case -EAGAIN:
 		return &no_room;
+	case -EIO:
+		return &not_compressed;
 	default:
 		return &wrong;
 	}
