@@ -24,23 +24,23 @@ int main(int argc, char **argv)
 {
 	static const struct hello_greeter_handlers handlers = { .say_hello = on_say_hello };
 	const char *address = argc > 1 ? argv[1] : "localhost:50051";
-	char error[128] = "out of memory";
+	char why[128] = "out of memory";
 	minirpc_server *server = NULL;
 	minirpc_loop *loop = NULL;
-	uint16_t port;
+	uint16_t port = 0;
+	struct minirpc_listen_options at = { .ret_port = &port, .error = why, .error_size = sizeof why };
+	int r = -1;
 
 	if (minirpc_loop_new(&loop, NULL) < 0 || minirpc_server_new(&server, loop, NULL) < 0 ||
 	    hello_greeter_serve(server, &handlers, NULL) < 0 ||
-	    minirpc_server_listen(
-		    server, address,
-		    &(struct minirpc_listen_options){
-			    .ret_port = &port, .error = error, .error_size = sizeof error }) < 0) {
-		fprintf(stderr, "hello_server: %s\n", error);
-		return 1;
+	    minirpc_server_listen(server, address, &at) < 0) {
+		fprintf(stderr, "hello_server: %s\n", why);
+	} else {
+		printf("listening on %.*s:%u\n", (int)(strrchr(address, ':') - address), address, port);
+		fflush(stdout);
+		r = minirpc_loop_run(loop);
 	}
-	printf("listening on %.*s:%u\n", (int)(strrchr(address, ':') - address), address, port);
-	fflush(stdout);
-	minirpc_loop_run(loop);
 	minirpc_server_free(server);
 	minirpc_loop_free(loop);
+	return r != 0;
 }
