@@ -148,6 +148,23 @@ static void count_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
 	case MRPC_BREACH_HEADER_TIME:
 		MRPC_COUNT(conn, closed_header_time, 1);
 		break;
+	case MRPC_BREACH_STREAM_CLOSED: /* errors, not abuse */
+	case MRPC_BREACH_STREAM_ID:
+	case MRPC_BREACH_PRIORITY_ID:
+		break;
+	}
+}
+
+static uint32_t error_of(enum mrpc_breach breach)
+{
+	switch (breach) {
+	case MRPC_BREACH_STREAM_CLOSED:
+		return NGHTTP2_STREAM_CLOSED;
+	case MRPC_BREACH_STREAM_ID:
+	case MRPC_BREACH_PRIORITY_ID:
+		return NGHTTP2_PROTOCOL_ERROR;
+	default:
+		return NGHTTP2_ENHANCE_YOUR_CALM;
 	}
 }
 
@@ -160,7 +177,7 @@ void mrpc_conn_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
 	count_breach(conn, breach);
 	mrpc_log(conn->place.log, MINIRPC_LOG_WARNING, "connection of %s ended: %s",
 		 conn->peer == NULL ? "?" : conn->peer, text);
-	mrpc_conn_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, lost(conn), text);
+	mrpc_conn_terminate(conn, error_of(breach), lost(conn), text);
 }
 
 /* ---- What callbacks found due ---- */
@@ -410,6 +427,9 @@ static void ring(struct mrpc_conn *conn, enum mrpc_alarm alarm)
 	case MRPC_ALARM_PING:
 		mrpc_ping_timed_out(conn);
 		break;
+	case MRPC_ALARM_LATE:
+		mrpc_late_ring(conn);
+		break;
 	default:
 		break;
 	}
@@ -511,6 +531,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	mrpc_list_init(&conn->streams);
 	mrpc_list_init(&conn->lingering);
 	mrpc_list_init(&conn->waiting);
+	mrpc_list_init(&conn->late);
 	mrpc_list_init(&conn->due);
 	for (int i = 0; i < MRPC_ALARMS; i++)
 		conn->alarms[i] = MINIRPC_NEVER;

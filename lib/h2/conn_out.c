@@ -31,6 +31,8 @@
 static const nghttp2_nv method_post = FIELD(":method", "POST");
 static const nghttp2_nv te_trailers = FIELD("te", "trailers"); /* W-3 */
 static const nghttp2_nv content_type = FIELD("content-type", "application/grpc");
+static const nghttp2_nv text_plain = FIELD("content-type", "text/plain");
+static const nghttp2_nv allow_post = FIELD("allow", "POST"); /* RFC 9110, 15.5.6 */
 static const nghttp2_nv status_200 = FIELD(":status", "200");
 static const nghttp2_nv status_400 = FIELD(":status", "400");
 static const nghttp2_nv status_405 = FIELD(":status", "405");
@@ -211,6 +213,22 @@ static size_t take_messages(struct mrpc_stream *stream, uint8_t *to, size_t len)
 	return done;
 }
 
+/* The body of an answer that is for people. Returns how many bytes were copied; the stream ends
+ * behind the last of them. */
+static ssize_t take_body(struct mrpc_stream *stream, size_t len, uint32_t *flags)
+{
+	struct mrpc_buf *out = stream->conn->out;
+
+	len = smaller(len, strlen(stream->body));
+	if (mrpc_buf_reserve(out, FRAME_HEAD + len) < 0)
+		return NGHTTP2_ERR_NOMEM;
+	memcpy(out->data + out->end + FRAME_HEAD, stream->body, len);
+	stream->body += len;
+	stream->data_done = *stream->body == '\0';
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY | (stream->data_done ? NGHTTP2_DATA_FLAG_EOF : 0u);
+	return (ssize_t)len;
+}
+
 /* Reads the polite end of the lane. */
 static bool take_end(struct mrpc_stream *stream)
 {
@@ -236,6 +254,8 @@ static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, siz
 	(void)buf;
 	if (mrpc_buf_len(conn->out) >= conn->out_limit)
 		return NGHTTP2_ERR_PAUSE;
+	if (stream->body != NULL)
+		return take_body(stream, len, flags);
 	if (stream->call != NULL && !ended) {
 		/* the driver's buffer need not grow for more than is there */
 		len = smaller(len, stream->call->out.unread);
@@ -435,11 +455,16 @@ void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 		     : answer->http_status == 405 ? &status_405
 		     : answer->http_status == 415 ? &status_415
 						  : &status_200);
+	if (answer->http_status == 405)
+		add(&fields, &allow_post);
 	if (!answer->bare)
 		add(&fields, &content_type);
+	else if (answer->body != NULL)
+		add(&fields, &text_plain);
 	add_answer(&fields, stream->conn, answer);
-	stream->data_done = true;
-	submit_response(stream, &fields, false);
+	stream->body = answer->body;
+	stream->data_done = answer->body == NULL;
+	submit_response(stream, &fields, answer->body != NULL);
 }
 
 void mrpc_stream_submit_trailers(struct mrpc_stream *stream)

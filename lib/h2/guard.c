@@ -16,7 +16,12 @@
  *	control frames, streams control    time, requests, DATA either way
  *	 refused
  *	empty DATA in a row     -          DATA with bytes in it
- *	tiny DATA on average    -          bytes, and messages that end */
+ *	tiny DATA on average    -          bytes, and messages that end
+ *
+ * At a server it also finds what nghttp2 could only find if it kept streams that are closed, and
+ * what is wrong with PRIORITY, which nghttp2 skips as RFC 7540's priorities are off: frames behind
+ * the end of a stream (RFC 9113, 5.1), ids that were passed over (5.1.1). What we sent plays no part
+ * in that: a client that goes on until it has seen our RST_STREAM makes no error. */
 #include "h2/guard.h"
 
 #include <string.h>
@@ -36,6 +41,7 @@ enum {
 enum { FLAG_END_STREAM = 0x1, FLAG_END_HEADERS = 0x4, FLAG_PADDED = 0x8 };
 
 #define PREFACE 24u
+#define PRIORITY_LEN 5u
 #define CONTROL_PER_SECOND 10 /* an idle connection may ping for years */
 #define CONTROL_PER_REQUEST 10
 #define CONTROL_PER_DATA_SENT 10 /* as Envoy */
@@ -130,9 +136,34 @@ void mrpc_guard_opened(struct mrpc_guard *guard)
 	guard->updates_left += guard->limits->updates_per_data;
 }
 
-static enum mrpc_breach on_headers(struct mrpc_guard *guard, uint32_t stream, uint32_t len,
-				   minirpc_time now)
+/* A frame for a stream that exists, or does so no more. */
+static enum mrpc_breach check_stream(const struct mrpc_guard *guard)
 {
+	if (!guard->server)
+		return MRPC_BREACH_NONE;
+	switch (mrpc_ids_state(&guard->ids, guard->stream)) {
+	case MRPC_ID_ENDED:
+		return MRPC_BREACH_STREAM_CLOSED;
+	case MRPC_ID_SKIPPED:
+		return MRPC_BREACH_STREAM_ID;
+	default: /* nghttp2 knows what to say of those that are idle */
+		return MRPC_BREACH_NONE;
+	}
+}
+
+static void note_end(struct mrpc_guard *guard)
+{
+	if ((guard->flags & FLAG_END_STREAM) != 0)
+		mrpc_ids_end(&guard->ids, guard->stream);
+}
+
+static enum mrpc_breach on_headers(struct mrpc_guard *guard, uint32_t len, minirpc_time now)
+{
+	enum mrpc_breach breach = check_stream(guard);
+	bool opens = guard->stream > guard->ids.last;
+
+	if (breach != MRPC_BREACH_NONE)
+		return breach;
 	guard->in_block = true;
 	guard->continuations = 0;
 	guard->block_wire = len;
@@ -140,9 +171,11 @@ static enum mrpc_breach on_headers(struct mrpc_guard *guard, uint32_t stream, ui
 		return MRPC_BREACH_HEADER_WIRE;
 	if (!guard->server)
 		return MRPC_BREACH_NONE;
-	if (stream <= guard->last_request) /* trailers, or for a stream that is long gone */
+	if (opens && guard->stream % 2 == 1)
+		mrpc_ids_open(&guard->ids, guard->stream);
+	note_end(guard);
+	if (!opens) /* trailers, or for a stream that is long gone */
 		return spend_control(guard, now);
-	guard->last_request = stream;
 	mrpc_guard_opened(guard);
 	pay(&guard->control, CONTROL_PER_REQUEST);
 	return MRPC_BREACH_NONE;
@@ -178,29 +211,40 @@ static enum mrpc_breach on_data(struct mrpc_guard *guard, uint32_t useful)
 static enum mrpc_breach on_frame(struct mrpc_guard *guard, const uint8_t *head, minirpc_time now)
 {
 	uint32_t len = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
-	uint32_t stream = (uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
-			  (uint32_t)head[7] << 8 | head[8];
+	enum mrpc_breach breach;
 
 	guard->type = head[3];
 	guard->flags = head[4];
+	guard->stream = (uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
+			(uint32_t)head[7] << 8 | head[8];
+	guard->depends_left = 0;
 	guard->payload_left = len;
 	guard->pad_due = false;
 
 	switch (guard->type) {
 	case TYPE_DATA:
+		breach = check_stream(guard);
+		if (breach != MRPC_BREACH_NONE)
+			return breach;
+		note_end(guard);
 		guard->pad_due = (guard->flags & FLAG_PADDED) != 0 && len > 0;
 		return guard->pad_due ? MRPC_BREACH_NONE : on_data(guard, len);
 	case TYPE_HEADERS:
-		return on_headers(guard, stream, len, now);
+		return on_headers(guard, len, now);
 	case TYPE_CONTINUATION:
 		return on_continuation(guard, len);
 	case TYPE_RST_STREAM:
 		if (!guard->server) /* each cost the server a call of ours */
 			return MRPC_BREACH_NONE;
+		mrpc_ids_end(&guard->ids, guard->stream);
 		return spend(&guard->resets, now) ? MRPC_BREACH_NONE : MRPC_BREACH_RESETS;
 	case TYPE_PRIORITY:
 		if (!guard->server)
 			return spend_control(guard, now);
+		if (guard->stream == 0) /* RFC 9113, 6.3 */
+			return MRPC_BREACH_PRIORITY_ID;
+		guard->depends_on = 0;
+		guard->depends_left = len == PRIORITY_LEN ? 4 : 0;
 		return spend_own(guard, &guard->priority_left, MRPC_BREACH_PRIORITY, now);
 	case TYPE_WINDOW_UPDATE:
 		return spend_own(guard, &guard->updates_left, MRPC_BREACH_UPDATES, now);
@@ -225,6 +269,16 @@ static void end_payload(struct mrpc_guard *guard)
 		guard->in_block = false;
 }
 
+/* RFC 7540, 5.3.1: a stream cannot depend on itself. */
+static enum mrpc_breach read_dependency(struct mrpc_guard *guard, const uint8_t *data, size_t n)
+{
+	for (; n > 0 && guard->depends_left > 0; n--, guard->depends_left--)
+		guard->depends_on = guard->depends_on << 8 | *data++;
+	return guard->depends_left == 0 && (guard->depends_on & 0x7fffffff) == guard->stream
+		       ? MRPC_BREACH_PRIORITY_ID
+		       : MRPC_BREACH_NONE;
+}
+
 static enum mrpc_breach read_payload(struct mrpc_guard *guard, const uint8_t *data, size_t n)
 {
 	enum mrpc_breach breach = MRPC_BREACH_NONE;
@@ -236,6 +290,8 @@ static enum mrpc_breach read_payload(struct mrpc_guard *guard, const uint8_t *da
 		breach = on_data(guard,
 				 guard->payload_left > around ? guard->payload_left - around : 0);
 	}
+	if (guard->depends_left > 0 && n > 0)
+		breach = read_dependency(guard, data, n);
 	guard->payload_left -= (uint32_t)n;
 	if (guard->payload_left == 0)
 		end_payload(guard);
@@ -350,6 +406,9 @@ const char *mrpc_breach_text(enum mrpc_breach breach)
 		[MRPC_BREACH_HEADER_WIRE] = "header block too large",
 		[MRPC_BREACH_HEADER_LIST] = "header list far too large",
 		[MRPC_BREACH_HEADER_TIME] = "header block not finished in time",
+		[MRPC_BREACH_STREAM_CLOSED] = "a frame behind the end of its stream",
+		[MRPC_BREACH_STREAM_ID] = "a stream that can be opened no more",
+		[MRPC_BREACH_PRIORITY_ID] = "PRIORITY for no stream, or on itself",
 	};
 
 	return texts[breach];

@@ -4,6 +4,8 @@
 #ifndef MRPC_H2_GUARD_H
 #define MRPC_H2_GUARD_H
 
+#include "h2/ids.h"
+
 #include <minirpc/limits.h>
 
 enum mrpc_breach {
@@ -18,7 +20,11 @@ enum mrpc_breach {
 	MRPC_BREACH_CONTINUATIONS, /* frames of one header block */
 	MRPC_BREACH_HEADER_WIRE,   /* compressed bytes of one header block */
 	MRPC_BREACH_HEADER_LIST,   /* decoded bytes of one header block, far over */
-	MRPC_BREACH_HEADER_TIME    /* header block not finished in time */
+	MRPC_BREACH_HEADER_TIME,   /* header block not finished in time */
+	/* Errors that nghttp2 lets pass. */
+	MRPC_BREACH_STREAM_CLOSED, /* DATA or HEADERS behind the end of a stream */
+	MRPC_BREACH_STREAM_ID,     /* a stream that can be opened no more */
+	MRPC_BREACH_PRIORITY_ID    /* PRIORITY for no stream, or on itself */
 };
 
 /* Tokens that come with time, and are spent. Counted in thousandths, so that slow rates work. */
@@ -38,11 +44,14 @@ struct mrpc_guard {
 	unsigned head_len;
 	uint32_t payload_left;
 	uint8_t type, flags;
+	uint32_t stream;
+	uint32_t depends_on;   /* PRIORITY: what has been read of it */
+	unsigned depends_left; /* payload bytes of it that are still to come */
 	bool pad_due; /* the next payload byte says how much padding there is */
 
 	bool in_block; /* from HEADERS to the last byte of the frame with END_HEADERS */
 	uint32_t continuations, block_wire;
-	uint32_t last_request; /* highest stream id that opened */
+	struct mrpc_ids ids; /* server: of requests */
 
 	uint32_t empty_row;
 	uint32_t data_frames;

@@ -9,6 +9,7 @@
  *	stream.c    life of a stream, what is due
  *	stream_in.c messages and credit
  *	zone.c      the session's memory
+ *	late.c      answers that wait
  *	ping.c      PING, and the two-step GOAWAY that needs one
  *	guard.c     what a peer may do
  *
@@ -36,6 +37,7 @@ enum mrpc_alarm {
 	MRPC_ALARM_HEADERS,
 	MRPC_ALARM_STALL,
 	MRPC_ALARM_PING,
+	MRPC_ALARM_LATE,
 	MRPC_ALARMS
 };
 
@@ -53,6 +55,8 @@ enum {
 struct mrpc_answer {
 	unsigned http_status;
 	bool bare;            /* no grpc-status [W-5] */
+	bool late;            /* it waits, see late.c */
+	const char *body;     /* bare: a line for people; NULL: none */
 	bool accept_encoding; /* say which encodings we take [C-3] */
 	enum minirpc_code code;
 	const char *text;
@@ -61,7 +65,7 @@ struct mrpc_answer {
 struct mrpc_stream {
 	struct mrpc_list node;      /* conn->streams, or conn->lingering */
 	struct mrpc_list due_node;  /* conn->due */
-	struct mrpc_list wait_node; /* conn->waiting */
+	struct mrpc_list wait_node; /* conn->waiting, or conn->late */
 	struct mrpc_conn *conn;
 	struct minirpc_call *call; /* attached; NULL once either side let go */
 	/* Keeps the call's memory, to which headers in flight point, until the stream is gone; and
@@ -96,6 +100,8 @@ struct mrpc_stream {
 	struct mrpc_deframer deframer;
 	struct minirpc_status status;
 	struct mrpc_answer answer;
+	const char *body;       /* server: what is left of answer.body; NULL: there is none */
+	minirpc_time answer_at; /* server: while in conn->late */
 	char timeout[MRPC_TIMEOUT_SIZE]; /* client: text of grpc-timeout */
 };
 
@@ -109,7 +115,7 @@ struct mrpc_block {
 	const struct minirpc_compressor *compressor; /* grpc-encoding; NULL: identity */
 	bool content_type, grpc_type, proto;
 	/* request */
-	bool post, te, bad_authority, bad_timeout;
+	bool post, head, te, bad_authority, bad_timeout;
 	minirpc_time timeout; /* MINIRPC_NEVER: none */
 	/* response */
 	bool informational;
@@ -151,6 +157,7 @@ struct mrpc_conn {
 	struct mrpc_list streams;   /* all that nghttp2 or a call still knows */
 	struct mrpc_list lingering; /* server: closed, but the handler has not ended */
 	struct mrpc_list waiting;   /* client: calls over the peer's limit [W-12] */
+	struct mrpc_list late;      /* server: answers that wait, in order */
 	struct mrpc_list due;
 	size_t open;  /* streams that are open at nghttp2 */
 	size_t calls; /* calls attached */
@@ -298,6 +305,12 @@ void mrpc_stream_drain_all(struct mrpc_stream *stream);
 
 /* The reader took something: more messages, and credit back. */
 void mrpc_stream_reader_moved(struct mrpc_stream *stream);
+
+/* ---- late.c ---- */
+
+/* Answers after a while. */
+void mrpc_late_answer(struct mrpc_stream *stream);
+void mrpc_late_ring(struct mrpc_conn *conn);
 
 /* ---- ping.c ---- */
 

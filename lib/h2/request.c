@@ -10,10 +10,17 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct mrpc_answer not_grpc = { .http_status = 415, .bare = true }; /* W-5 */
-static const struct mrpc_answer not_post = { .http_status = 405,                 /* W-6 */
-					     .code = MINIRPC_INTERNAL,
-					     .text = "gRPC needs POST" };
+static const char hint[] = "This is a gRPC server: POST, with content-type application/grpc.\n";
+
+static const struct mrpc_answer not_grpc = { .http_status = 415, /* W-5 */
+					     .bare = true,
+					     .late = true,
+					     .body = hint };
+static const struct mrpc_answer not_post = { .http_status = 405, /* W-6 */
+					     .bare = true,
+					     .late = true,
+					     .body = hint };
+static const struct mrpc_answer head = { .http_status = 405, .bare = true, .late = true };
 static const struct mrpc_answer bad_authority = { .http_status = 400, /* W-7 */
 						  .code = MINIRPC_INTERNAL,
 						  .text = "malformed authority" };
@@ -109,6 +116,7 @@ void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const c
 	switch (header) {
 	case MRPC_HEADER_METHOD:
 		block->post = mrpc_equals(value, value_len, "POST");
+		block->head = mrpc_equals(value, value_len, "HEAD"); /* RFC 9110, 9.3.2: no body */
 		break;
 	case MRPC_HEADER_PATH:
 		set_text(block, mrpc_call_set_path, value, value_len);
@@ -153,7 +161,7 @@ static const struct mrpc_answer *judge(const struct mrpc_block *block,
 	if (block->too_large)
 		return &too_large;
 	if (!block->post)
-		return &not_post;
+		return block->head ? &head : &not_post;
 	if (!block->grpc_type)
 		return &not_grpc;
 	if (block->no_memory)

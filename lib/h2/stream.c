@@ -211,6 +211,8 @@ static void settle_failure(struct mrpc_stream *stream)
 	stream->answered = true;
 	if (stream->headers_out)
 		mrpc_stream_resume(stream); /* its data ends here; then trailers */
+	else if (stream->answer.late)
+		mrpc_late_answer(stream);
 	else
 		mrpc_stream_submit_answer(stream);
 }

@@ -274,7 +274,7 @@ static void control(struct raw *raw, int kind)
 	case 4:
 		raw_frame(raw, 0xbe, 0, 0, "what", 4);
 		break;
-	default: /* ignored by nghttp2 without a word: a stream that is gone */
+	default: /* ignored by nghttp2 without a word: a stream that is long gone */
 		raw_headers(raw, 1, END_STREAM, RAW("late", "trailer"));
 		break;
 	}
@@ -288,6 +288,7 @@ START_TEST(a_thousand_control_frames_are_served_and_one_more_is_too_many)
 	struct raw *raw = raw_client(&limits);
 
 	raw_request(raw, 1, END_STREAM, "/t", NULL);
+	raw_request(raw, 1 + 2 * MRPC_IDS, END_STREAM, "/t", NULL);
 	raw_send(raw);
 	for (int i = 0; i < 1000; i++) {
 		control(raw, _i);

@@ -15,6 +15,8 @@ static const struct seen *answer_to(struct raw *raw, const char *const *fields)
 {
 	raw_headers(raw, 1, END_STREAM, fields);
 	raw_send(raw);
+	pair_advance(raw->pair, MINIRPC_MS(50)); /* what is no gRPC is answered late */
+	raw_send(raw);
 	return raw_find(raw, HEADERS, 1);
 }
 
@@ -89,6 +91,8 @@ START_TEST(W_4_content_types)
 		raw_headers(raw, 1, 0, RAW(GRPC_FIELDS, "content-type", cases[i].type));
 		raw_message(raw, 1, END_STREAM, "x");
 		raw_send(raw);
+		pair_advance(raw->pair, MINIRPC_MS(50));
+		raw_send(raw);
 		ck_has(raw_find(raw, HEADERS, 1), cases[i].expected);
 		raw_free(raw);
 	}
@@ -100,8 +104,8 @@ START_TEST(W_5_what_is_not_grpc_gets_a_bare_415)
 	struct raw *raw = raw_client(NULL);
 	const struct seen *answer = answer_to(raw, RAW(GRPC_FIELDS));
 
-	ck_assert_str_eq(answer->headers, ":status: 415\n");
-	ck_assert_int_eq(answer->flags & END_STREAM, END_STREAM);
+	ck_assert_str_eq(answer->headers, ":status: 415\ncontent-type: text/plain\n");
+	ck_assert_int_eq(raw_find(raw, DATA, 1)->flags & END_STREAM, END_STREAM);
 	ck_assert_int_eq(raw->pair->accepted, 0);
 	raw_free(raw);
 }
@@ -115,7 +119,8 @@ START_TEST(W_6_other_methods_get_405)
 				   ":authority", "here", "content-type", "application/grpc"));
 
 	ck_has(answer, ":status: 405\n");
-	ck_has(answer, "grpc-status: 13\n");
+	ck_has(answer, "allow: POST\n");
+	ck_has_not(answer, "grpc-status");
 	raw_free(raw);
 }
 END_TEST
