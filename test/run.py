@@ -16,6 +16,7 @@ import examples
 from interop import run as interop
 from interop.conformance import run as conformance
 from interop.grpc import run as grpc_interop
+from interop.h2spec import run as h2spec
 import docs
 import spec_map
 import walls
@@ -162,6 +163,7 @@ def main():
         add('interop', interop_tests(BUILD))
         add('grpc interop', grpc_interop.run(os.path.abspath(BUILD), everything))
         add('conformance', conformance.run(BUILD, everything))
+        add('h2spec', h2spec.run(BUILD, everything))
     if everything:
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))

@@ -28,7 +28,7 @@ FEATURES = os.path.join(HERE, 'features.yaml')
 WARNINGS = ['-Wall', '-Wextra', '-Werror', '-Wconversion', '-Wno-sign-conversion', '-Wformat=2', '-Wshadow',
             '-Wstrict-prototypes', '-Wmissing-prototypes', '-Wwrite-strings', '-Wundef', '-Wvla']
 SOURCES = {'conformance_client': ['client.c', 'talk.c'],
-           'conformance_server': ['server.c', 'script.c', 'selfcall.c', 'talk.c']}
+           'conformance_server': ['server.c', 'script.c', 'talk.c', '../aftermath.c']}
 
 
 class Skip(Exception):
@@ -81,7 +81,8 @@ def make_programs(build, folder):
     cc = os.environ.get('CC', 'cc')
     stubs = os.path.join(folder, 'stubs')
     make_stubs(build, stubs)
-    common = [cc, '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', f'-I{stubs}', f'-I{TOP}/include', f'-I{build}/proto']
+    common = [cc, '-std=c11', '-D_GNU_SOURCE', '-O1', '-g',
+              *[f'-I{folder}' for folder in (stubs, os.path.dirname(HERE), f'{TOP}/include', f'{build}/proto')]]
     objects = []
     for source in sorted(glob.glob(f'{stubs}/**/*.c', recursive=True)):
         objects.append(source[:-2] + '.o')

@@ -4,17 +4,9 @@
  *	conformance_server [--verdict FILE]
  *
  * The runner's stdin says what kind of server it wants, stdout tells where it listens, SIGTERM ends
- * it. Before it ends it calls itself once, as an ordinary client would, and looks whether a call of
- * the suite has been left open; FILE gets one line about that, "good" or what is wrong.
- *
- * Every call is an `answer`: the requests noted so far, and the script that the first of them holds.
- * Unary, client stream and half duplex play the script when the last request is there, a full duplex
- * stream plays one line of it for each request.
- *
- *	request --> note --> [requests] --play--> response* --> end
- */
+ * it, with a look back at the suite (aftermath.h). What it answers is in script.c. */
+#include "aftermath.h"
 #include "script.h"
-#include "selfcall.h"
 #include "talk.h"
 
 #include <ev.h>
@@ -23,74 +15,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GRACE MINIRPC_S(2) /* the runner kills after five seconds */
-
 struct server {
 	struct ev_loop *ev;
 	minirpc_loop *loop;
 	minirpc_server *server;
-	const char *verdict;
-	minirpc_time give_up;
-	struct selfcall *selfcall;
-	int code;
 };
-
-/* ---- The end, with a look back ---- */
-
-static void on_drained(minirpc_server *server, void *user)
-{
-	(void)user;
-	minirpc_loop_stop(minirpc_server_loop(server));
-}
-
-static void conclude(struct server *server, const char *line)
-{
-	FILE *file = server->verdict != NULL ? fopen(server->verdict, "a") : NULL;
-
-	if (file != NULL) {
-		fprintf(file, "%s\n", line);
-		fclose(file);
-	}
-	fprintf(stderr, "conformance_server: %s\n", line);
-	server->code = strcmp(line, "good") != 0;
-	minirpc_server_drain(server->server, MINIRPC_MS(500), on_drained, NULL);
-}
-
-static void on_answered(const char *wrong, void *user)
-{
-	struct server *server = user;
-	char line[200] = "good";
-
-	if (wrong != NULL)
-		snprintf(line, sizeof line, "an ordinary call failed: %s", wrong);
-	else if (minirpc_server_open_calls(server->server) > 0)
-		snprintf(line, sizeof line, "%zu calls are open after the last",
-			 minirpc_server_open_calls(server->server));
-	conclude(server, line);
-}
-
-/* What the runner has cancelled just now may still be on its way out: some patience. */
-static void look(void *user)
-{
-	struct server *server = user;
-
-	if (minirpc_server_open_calls(server->server) > 0 &&
-	    minirpc_loop_now(server->loop) < server->give_up) {
-		if (minirpc_timer_start(NULL, server->loop, MINIRPC_MS(10), look, server) < 0)
-			die("out of memory");
-		return;
-	}
-	server->selfcall = selfcall_start(server->server, on_answered, server);
-}
 
 static void on_term(struct ev_loop *ev, ev_signal *watcher, int events)
 {
-	struct server *server = watcher->data;
-
 	(void)events;
 	ev_signal_stop(ev, watcher);
-	server->give_up = minirpc_loop_now(server->loop) + GRACE;
-	look(server);
+	aftermath_begin(watcher->data);
 }
 
 /* ---- The beginning ---- */
@@ -179,23 +114,27 @@ static void start(struct server *server)
 int main(int argc, char **argv)
 {
 	struct server server = { .ev = ev_default_loop(EVFLAG_AUTO) };
+	bool has_verdict = argc == 3 && strcmp(argv[1], "--verdict") == 0, is_good;
+	struct aftermath *aftermath;
 	ev_signal term;
 
-	if (argc == 3 && strcmp(argv[1], "--verdict") == 0)
-		server.verdict = argv[2];
-	else if (argc != 1)
+	if (argc != 1 && !has_verdict)
 		die("usage: conformance_server [--verdict FILE]");
 	if (server.ev == NULL)
 		die("conformance_server: no loop");
 	start(&server);
+	aftermath = aftermath_new(server.server, &RPC(service).methods[0].method,
+				  has_verdict ? argv[2] : NULL);
+	if (aftermath == NULL)
+		die("out of memory");
 	ev_signal_init(&term, on_term, SIGTERM);
-	term.data = &server;
+	term.data = aftermath;
 	ev_signal_start(server.ev, &term);
 	minirpc_loop_run(server.loop);
 
-	selfcall_free(server.selfcall);
+	is_good = aftermath_free(aftermath);
 	minirpc_server_free(server.server);
 	minirpc_loop_free(server.loop);
 	ev_loop_destroy(server.ev);
-	return server.code;
+	return is_good ? 0 : 1;
 }
