@@ -30,7 +30,6 @@ struct minirpc_server_options {
 	size_t max_send_message;    /* bytes of one response; 0: 2^32-1 */
 	size_t send_queue;          /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
 	uint32_t max_connections;   /* more are accepted, closed at once and counted; 0: 10000 */
-	uint32_t max_method_calls;  /* reserved for admission; leave 0 */
 	const struct minirpc_compressor *const
 		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
 				    by NULL, 12 at most; each stays yours, and valid */
