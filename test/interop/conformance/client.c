@@ -35,6 +35,7 @@ struct client {
 	ev_io input;
 	struct talk talk;
 	struct route *routes;
+	const struct minirpc_compressor *compressors[COMPRESSORS];
 	size_t open;
 	bool input_ended;
 };
@@ -365,7 +366,8 @@ static minirpc_channel *find_channel(struct client *client,
 		tls = make_tls(request, ca, cert);
 	if (ca[0] == '\0' || tls != NULL)
 		minirpc_channel_new(&route->channel, client->loop, target,
-				    &(struct minirpc_channel_options){ .tls = tls });
+				    &(struct minirpc_channel_options){
+					    .tls = tls, .compressors = client->compressors });
 	minirpc_tls_unref(tls);
 	return route->channel;
 }
@@ -385,6 +387,28 @@ static const struct minirpc_typed_method *find_method(const MSG(ClientCompatRequ
 			return &service->methods[i];
 	}
 	return NULL;
+}
+
+/* How to compress requests; NULL for what the runner should not ask for. */
+static const char *compression_of(const MSG(ClientCompatRequest) * request)
+{
+	switch (request->compression) {
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_UNSPECIFIED:
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_IDENTITY:
+		return "identity";
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_GZIP:
+		return "gzip";
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_BR:
+		return "br";
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_ZSTD:
+		return "zstd";
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_DEFLATE:
+		return "deflate";
+	case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_SNAPPY:
+		return "snappy";
+	default:
+		return NULL;
+	}
 }
 
 /* Starts the call. Returns 0 or a negative errno; then nothing was started. */
@@ -452,6 +476,11 @@ static void task_start(struct client *client, MSG(ClientCompatRequest) * request
 	if ((task->method->method.flags & MINIRPC_CLIENT_STREAMING) == 0 &&
 	    request->n_request_messages != 1) {
 		task_refuse(task, "such a method takes one request");
+		return;
+	}
+	options.compression = compression_of(request);
+	if (options.compression == NULL) {
+		task_refuse(task, "no such compression here");
 		return;
 	}
 	if (request->has_timeout_ms)
@@ -526,6 +555,7 @@ int main(void)
 	    minirpc_loop_new(&client.loop,
 			     &(struct minirpc_loop_options){ .ev = client.ev, .log = on_log }) < 0)
 		die("conformance_client: no loop");
+	compressors_fill(client.compressors);
 	ev_signal_init(&term, on_term, SIGTERM);
 	term.data = &client;
 	ev_signal_start(client.ev, &term);

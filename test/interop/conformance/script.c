@@ -164,6 +164,9 @@ static struct answer *answer_new(minirpc_call *call, void *callee, enum kind kin
 {
 	struct answer *answer = must_alloc(1, sizeof *answer);
 
+	/* in kind; where the client does not accept that, it goes as it is */
+	minirpc_call_set_compression(call, minirpc_call_peer_compression(call));
+
 	*answer = (struct answer){ .call = call, .callee = callee, .kind = kind };
 	return answer;
 }

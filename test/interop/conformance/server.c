@@ -87,9 +87,12 @@ static void start(struct server *server)
 	where = { FIELDS(SERVER_COMPAT_RESPONSE), .host = (char *)"127.0.0.1" };
 	struct minirpc_server_options options = { .max_receive_message =
 							  wish->message_receive_limit };
+	const struct minirpc_compressor *compressors[COMPRESSORS];
 	char error[256] = "out of memory";
 	uint16_t port = 0;
 
+	compressors_fill(compressors);
+	options.compressors = compressors;
 	if (wish->use_tls) {
 		if (wish->server_creds == NULL)
 			die("conformance_server: TLS without a certificate");

@@ -33,6 +33,19 @@ char *must_copy(const char *text)
 	return strcpy(must_alloc(strlen(text) + 1, 1), text);
 }
 
+void compressors_fill(const struct minirpc_compressor *list[COMPRESSORS])
+{
+	const struct minirpc_compressor *const all[] = { minirpc_compressor_zstd(),
+							 minirpc_compressor_brotli(),
+							 minirpc_compressor_snappy() };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i] != NULL)
+			list[n++] = all[i];
+	list[n] = NULL;
+}
+
 /* ---- The runner ---- */
 
 ssize_t talk_fill(struct talk *talk, int fd)

@@ -25,6 +25,11 @@ void *must_alloc(size_t count, size_t size);
 char *must_copy(const char *text);
 void die(const char *format, ...) MINIRPC_PRINTF(1, 2) __attribute__((noreturn));
 
+/* The compressions that the library brings and does not offer by itself, ended by NULL: as many as
+ * this build has of zstd, br and snappy. */
+#define COMPRESSORS 4
+void compressors_fill(const struct minirpc_compressor *list[COMPRESSORS]);
+
 /* What has been read and not been looked at yet. */
 struct talk {
 	uint8_t *data;
