@@ -48,6 +48,8 @@ struct minirpc_channel_options {
 	const struct minirpc_compressor *const
 		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
 				    by NULL, 12 at most; each stays yours, and valid */
+	bool only_compressors;   /* those alone, without gzip and deflate; with NULL: nothing is
+				    accepted */
 	const char *compression; /* of requests: "gzip"; NULL: none */
 	struct minirpc_conn_limits limits;
 	void *reserved[6]; /* leave 0 */

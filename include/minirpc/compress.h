@@ -37,7 +37,9 @@ struct minirpc_compressor {
 	void *reserved[4]; /* leave 0 */
 };
 
-/* The built-in ones. Every channel and server accepts gzip and deflate. */
+/* The built-in ones. Every channel and server accepts gzip and deflate, unless .only_compressors says
+ * otherwise: for who wants no zlib on what strangers send, or one field less in each request (some 3 %
+ * of the instructions of a small call). */
 MINIRPC_API const struct minirpc_compressor *minirpc_compressor_gzip(void);
 MINIRPC_API const struct minirpc_compressor *minirpc_compressor_deflate(void); /* RFC 1950 [C-1] */
 

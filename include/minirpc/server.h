@@ -33,6 +33,8 @@ struct minirpc_server_options {
 	const struct minirpc_compressor *const
 		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
 				    by NULL, 12 at most; each stays yours, and valid */
+	bool only_compressors;   /* those alone, without gzip and deflate; with NULL: nothing is
+				    accepted */
 	const char *compression; /* of responses, where the client accepts it: "gzip"; NULL: none;
 				    see minirpc_call_set_compression */
 	struct minirpc_conn_limits limits;

@@ -135,29 +135,12 @@ int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, si
 	return set_text(call, &call->authority, authority, len);
 }
 
-int mrpc_call_add_accept_encoding(struct minirpc_call *call, const char *value, size_t len)
-{
-	size_t before = call->accept_encoding == NULL ? 0 : strlen(call->accept_encoding);
-	char *list;
-
-	if (before == 0) {
-		call->accept_encoding = mrpc_arena_strndup(&call->arena, value, len);
-		return call->accept_encoding == NULL ? -ENOMEM : 0;
-	}
-	list = mrpc_arena_alloc(&call->arena, before + 1 + len + 1);
-	if (list == NULL)
-		return -ENOMEM;
-	memcpy(list, call->accept_encoding, before);
-	list[before] = ',';
-	memcpy(list + before + 1, value, len);
-	call->accept_encoding = list;
-	return 0;
-}
-
 bool mrpc_call_accepts(const struct minirpc_call *call, const struct minirpc_compressor *compressor)
 {
-	return call->accept_encoding != NULL &&
-	       mrpc_accept_encoding_has(call->accept_encoding, compressor->name);
+	for (size_t i = 0; i < call->compressors->count; i++)
+		if (call->compressors->all[i] == compressor)
+			return (call->accepts >> i & 1) != 0;
+	return false;
 }
 
 void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at)

@@ -113,7 +113,8 @@ struct minirpc_call {
 	const struct mrpc_compressors *compressors;          /* the owner's */
 	const struct minirpc_compressor *in_compressor;      /* what grpc-encoding said; NULL: none */
 	const struct minirpc_compressor *out_compressor;     /* what grpc-encoding says; NULL: none */
-	const char *accept_encoding; /* server: the client's, in the arena; NULL: there was none */
+	uint32_t accepts;            /* server: bits of compressors->all that the client accepts */
+	int left;                    /* events before others get their turn */
 	bool was_compressed;         /* the message delivered last */
 	bool plain;                  /* the next messages are not compressed [C-5] */
 
@@ -153,9 +154,6 @@ int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, si
 /* Sets the deadline and starts its timer; a time in the past fires in the next run of the timers.
  */
 void mrpc_call_set_deadline(struct minirpc_call *call, minirpc_time at);
-
-/* Server: what grpc-accept-encoding said; may come several times. Returns 0 or -ENOMEM. */
-int mrpc_call_add_accept_encoding(struct minirpc_call *call, const char *value, size_t len);
 
 /* Server: the client can read messages compressed so [C-4]. */
 bool mrpc_call_accepts(const struct minirpc_call *call,

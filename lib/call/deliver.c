@@ -103,6 +103,7 @@ static bool inflate(struct minirpc_call *call, struct mrpc_part **part)
 	struct mrpc_part *whole;
 	int r;
 
+	call->left -= COMPRESSED;
 	r = mrpc_part_decompress(&whole, call->in_compressor, *part, call->max_receive_message);
 	mrpc_part_free(*part);
 	if (r < 0) {
@@ -197,28 +198,15 @@ static void tell_room(struct minirpc_call *call)
 		call->events->on_writable(call, call->user);
 }
 
-/* Of the next event, in a batch. */
-static int weight(const struct minirpc_call *call)
-{
-	const struct mrpc_part *part = mrpc_lane_peek(&call->in);
-
-	return part != NULL && part->compressed ? COMPRESSED : 1;
-}
-
 void mrpc_call_deliver(struct mrpc_task *task)
 {
 	struct minirpc_call *call = mrpc_container(task, struct minirpc_call, task);
-	int left = BATCH;
 
+	call->left = BATCH;
 	mrpc_call_ref(call);
-	while (left > 0) {
-		int n = weight(call);
-
-		if (!deliver_one(call))
-			break;
-		left -= n;
-	}
-	if (left <= 0)
+	while (call->left > 0 && deliver_one(call))
+		call->left--;
+	if (call->left <= 0)
 		mrpc_turn_wake(call->place.turn, &call->task);
 	tell_room(call);
 	mrpc_call_unref(call);

@@ -58,10 +58,20 @@ static int compress(const struct minirpc_call *call, struct mrpc_part **ret_part
 	return mrpc_part_compress(ret_part, call->out_compressor, call->place.pool, data, len);
 }
 
+/* Compresses a part in place of itself. */
+static int compress_part(const struct minirpc_call *call, struct mrpc_part **part)
+{
+	struct mrpc_part *whole = *part;
+	int r = compress(call, part, mrpc_part_data(whole), whole->len);
+
+	mrpc_part_free(whole);
+	return r;
+}
+
 int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *user, uint8_t *data),
 			   void *user)
 {
-	struct mrpc_part *part, *whole;
+	struct mrpc_part *part;
 	int r;
 
 	r = may_send(call, len);
@@ -71,14 +81,9 @@ int minirpc_call_send_with(minirpc_call *call, size_t len, void (*write)(void *u
 	if (part == NULL)
 		return -ENOMEM;
 	write(user, mrpc_part_data(part));
-	if (is_compressed(call, len)) {
-		whole = part;
-		r = compress(call, &part, mrpc_part_data(whole), len);
-		mrpc_part_free(whole);
-		if (r < 0)
-			return r;
-	}
-	return push(call, part);
+	if (is_compressed(call, len))
+		r = compress_part(call, &part);
+	return r < 0 ? r : push(call, part);
 }
 
 struct bytes {
@@ -94,18 +99,24 @@ static void write_bytes(void *user, uint8_t *data)
 		memcpy(data, bytes->data, bytes->len);
 }
 
-int minirpc_call_send(minirpc_call *call, const void *data, size_t len)
+/* Without a copy in between. */
+static int send_compressed(struct minirpc_call *call, const void *data, size_t len)
 {
-	struct bytes bytes = { data, len };
 	struct mrpc_part *part;
-	int r;
+	int r = may_send(call, len);
 
-	if (!is_compressed(call, len))
-		return minirpc_call_send_with(call, len, write_bytes, &bytes);
-	r = may_send(call, len);
 	if (r == 0)
 		r = compress(call, &part, data, len);
 	return r < 0 ? r : push(call, part);
+}
+
+int minirpc_call_send(minirpc_call *call, const void *data, size_t len)
+{
+	struct bytes bytes = { data, len };
+
+	if (is_compressed(call, len))
+		return send_compressed(call, data, len);
+	return minirpc_call_send_with(call, len, write_bytes, &bytes);
 }
 
 void minirpc_call_compress(minirpc_call *call, bool compress)

@@ -95,7 +95,8 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 	const struct minirpc_compressor *compression;
 	int r;
 
-	r = mrpc_compressors_init(&channel->compressors, options->compressors);
+	r = mrpc_compressors_init(&channel->compressors, options->compressors,
+				  options->only_compressors);
 	if (r == 0)
 		r = mrpc_compressors_choose(&channel->compressors, options->compression,
 					    &compression);

@@ -134,6 +134,10 @@ struct mrpc_conn {
 	struct minirpc_conn_limits limits;
 	struct mrpc_call_config call_config;
 	const struct mrpc_compressors *compressors; /* the owner's, never NULL */
+	/* Server: the last grpc-accept-encoding, and what it comes to: a client says it in every call. */
+	char accept_text[48];
+	size_t accept_len;
+	uint32_t accepts;
 	const struct minirpc_call_events *accept;
 	void *accept_user;
 	struct mrpc_task *owner;

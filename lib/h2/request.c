@@ -98,6 +98,21 @@ static void set_authority(struct mrpc_block *block, const char *value, size_t le
 	set_text(block, mrpc_call_set_authority, value, len);
 }
 
+static void set_accept_encoding(struct mrpc_conn *conn, const char *value, size_t len)
+{
+	uint32_t accepts = conn->accepts;
+
+	if (len != conn->accept_len || memcmp(value, conn->accept_text, len) != 0) {
+		accepts = mrpc_compressors_in(conn->compressors, value, len);
+		if (len <= sizeof conn->accept_text) {
+			memcpy(conn->accept_text, value, len);
+			conn->accept_len = len;
+			conn->accepts = accepts;
+		}
+	}
+	conn->block.stream->pin->accepts |= accepts;
+}
+
 static void set_content_type(struct mrpc_block *block, const char *value, size_t len)
 {
 	const char *subtype;
@@ -142,7 +157,7 @@ void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const c
 		mrpc_block_encoding(conn, value, value_len);
 		break;
 	case MRPC_HEADER_GRPC_ACCEPT_ENCODING:
-		set_text(block, mrpc_call_add_accept_encoding, value, value_len);
+		set_accept_encoding(conn, value, value_len);
 		break;
 	case MRPC_HEADER_CUSTOM:
 	case MRPC_HEADER_USER_AGENT: /* M-4 */

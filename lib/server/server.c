@@ -86,7 +86,8 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 
 	r = mrpc_limits_complete(&server->limits);
 	if (r == 0)
-		r = mrpc_compressors_init(&server->compressors, options->compressors);
+		r = mrpc_compressors_init(&server->compressors, options->compressors,
+					  options->only_compressors);
 	if (r == 0)
 		r = mrpc_compressors_choose(&server->compressors, options->compression,
 					    &server->call.compression);

@@ -54,8 +54,11 @@ static int add(struct mrpc_compressors *compressors, const struct minirpc_compre
 	if (compressors->count == MRPC_COMPRESSORS ||
 	    compressors->accept_len + 1 + len >= sizeof compressors->accept)
 		return -EINVAL;
+	if (compressors->count == 0)
+		compressors->accept_len = 0; /* in place of "identity", which goes without saying */
+	else
+		compressors->accept[compressors->accept_len++] = ',';
 	compressors->all[compressors->count++] = compressor;
-	compressors->accept[compressors->accept_len++] = ',';
 	memcpy(compressors->accept + compressors->accept_len, compressor->name, len + 1);
 	compressors->accept_len += len;
 	return 0;
@@ -67,7 +70,7 @@ static bool has(const struct mrpc_compressors *compressors, const char *name)
 }
 
 int mrpc_compressors_init(struct mrpc_compressors *compressors,
-			  const struct minirpc_compressor *const *more)
+			  const struct minirpc_compressor *const *more, bool only)
 {
 	const struct minirpc_compressor *const built_in[] = { minirpc_compressor_gzip(),
 							      minirpc_compressor_deflate() };
@@ -80,25 +83,31 @@ int mrpc_compressors_init(struct mrpc_compressors *compressors,
 			return -EINVAL;
 		r = add(compressors, *more);
 	}
-	for (size_t i = 0; i < sizeof built_in / sizeof *built_in && r == 0; i++)
+	for (size_t i = 0; i < sizeof built_in / sizeof *built_in && r == 0 && !only; i++)
 		if (!has(compressors, built_in[i]->name))
 			r = add(compressors, built_in[i]);
 	return r;
 }
 
-bool mrpc_accept_encoding_has(const char *list, const char *name)
+static bool is_separator(char c)
 {
-	for (;;) {
-		size_t len;
+	return c == ',' || c == ' ' || c == '\t';
+}
 
-		list += strspn(list, " \t,");
-		if (*list == '\0')
-			return false;
-		len = strcspn(list, " \t,");
-		if (mrpc_equals(list, len, name))
-			return true;
-		list += len;
+uint32_t mrpc_compressors_in(const struct mrpc_compressors *compressors, const char *list,
+			     size_t len)
+{
+	uint32_t found = 0;
+	size_t at = 0, end;
+
+	for (; at < len; at = end + 1) {
+		for (end = at; end < len && !is_separator(list[end]);)
+			end++;
+		for (size_t i = 0; i < compressors->count; i++)
+			if (mrpc_equals(list + at, end - at, compressors->all[i]->name))
+				found |= 1u << i;
 	}
+	return found;
 }
 
 /* ---- Messages ---- */

@@ -12,7 +12,8 @@
 struct mrpc_compressors {
 	const struct minirpc_compressor *all[MRPC_COMPRESSORS];
 	size_t count;
-	char accept[448]; /* "identity,gzip,deflate", for grpc-accept-encoding */
+	char accept
+		[448]; /* "gzip,deflate", for grpc-accept-encoding; every call brings it: short */
 	size_t accept_len;
 };
 
@@ -20,9 +21,9 @@ struct mrpc_compressors {
 extern const struct mrpc_compressors mrpc_no_compressors;
 
 /* The application's (a list ended by NULL, or NULL), then gzip and deflate, unless it brings its own of
- * that name. Returns 0 or -EINVAL (a name that is none, or there twice; too many). */
+ * that name, or wants only its own. Returns 0 or -EINVAL (a name that is none, or there twice; too many). */
 int mrpc_compressors_init(struct mrpc_compressors *compressors,
-			  const struct minirpc_compressor *const *more);
+			  const struct minirpc_compressor *const *more, bool only);
 
 /* NULL: unknown. */
 const struct minirpc_compressor *mrpc_compressors_find(const struct mrpc_compressors *compressors,
@@ -32,8 +33,9 @@ const struct minirpc_compressor *mrpc_compressors_find(const struct mrpc_compres
 int mrpc_compressors_choose(const struct mrpc_compressors *compressors, const char *name,
 			    const struct minirpc_compressor **ret_compressor);
 
-/* True when the name is in a list as grpc-accept-encoding has it: "gzip, deflate". */
-bool mrpc_accept_encoding_has(const char *list, const char *name);
+/* Which of them are in a list as grpc-accept-encoding has it: "gzip, deflate". Bit i is all[i]. */
+uint32_t mrpc_compressors_in(const struct mrpc_compressors *compressors, const char *list,
+			     size_t len);
 
 /* A fresh part from the pool (may be NULL) with the bytes compressed, and marked so. Returns 0, -ENOMEM, -EMSGSIZE (2^32-1 bytes do
  * not hold it), -EIO (the compressor failed). */

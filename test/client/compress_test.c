@@ -167,6 +167,33 @@ START_TEST(C_4_what_the_client_does_not_know_is_not_used)
 }
 END_TEST
 
+START_TEST(whoever_wants_none_of_ours_neither_says_nor_takes_them)
+{
+	struct probe probe = { 0 };
+	minirpc_call *call;
+
+	pair_open(&pair, NULL, &(struct minirpc_channel_options){ .only_compressors = true });
+	pair_connect(&pair);
+	probe_call(&probe, pair.channel, &hang, NULL);
+	pair_settle(&pair);
+	ck_assert_int_eq(minirpc_call_set_compression(seen.last, "gzip"), -ENOTSUP);
+	ck_assert_int_eq(minirpc_call_open(&call, pair.channel, &echo,
+					   &(struct minirpc_call_options){ .compression = "gzip" },
+					   NULL, NULL),
+			 -EINVAL);
+	pair_close(&pair);
+
+	probe = (struct probe){ 0 };
+	pair_open(&pair,
+		  &(struct minirpc_server_options){ .only_compressors = true, .compressors = list },
+		  &(struct minirpc_channel_options){ .compression = "gzip" });
+	pair_connect(&pair);
+	probe_call(&probe, pair.channel, &echo, NULL);
+	pair_settle(&pair);
+	ck_assert_int_eq(probe.code, MINIRPC_UNIMPLEMENTED); /* C-3 */
+}
+END_TEST
+
 /* What was kept for another attempt is compressed already, and goes as it is. */
 START_TEST(a_call_that_starts_over_is_compressed_once)
 {
@@ -201,6 +228,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_application_brings_its_own);
 	tcase_add_test(t, C_3_what_the_server_does_not_know_is_unimplemented);
 	tcase_add_test(t, C_4_what_the_client_does_not_know_is_not_used);
+	tcase_add_test(t, whoever_wants_none_of_ours_neither_says_nor_takes_them);
 	tcase_add_test(t, a_call_that_starts_over_is_compressed_once);
 	suite_add_tcase(s, t);
 	return s;

@@ -92,10 +92,9 @@ START_TEST(C_1_each_message_stands_alone)
 	probe = pair_call(raw->pair, "/t/stream", STREAMS, 0);
 	minirpc_call_send(probe->call, text, LEN);
 	raw_send(raw);
-	ck_has(raw_find(raw, HEADERS, 1),
-	       "content-type: application/grpc\n"
-	       "grpc-encoding: gzip\n"
-	       "grpc-accept-encoding: identity,gzip,deflate\n"); /* W-1 */
+	ck_has(raw_find(raw, HEADERS, 1), "content-type: application/grpc\n"
+					  "grpc-encoding: gzip\n"
+					  "grpc-accept-encoding: gzip,deflate\n"); /* W-1 */
 	for (int i = 0; i < 2; i++) {
 		ck_assert_uint_eq(raw_find(raw, DATA, 1)->len, len);
 		ck_assert_mem_eq(raw_find(raw, DATA, 1)->bytes, bytes, len < 64 ? len : 64);
@@ -306,6 +305,38 @@ START_TEST(C_4_the_answer_is_compressed_only_as_the_client_accepts)
 }
 END_TEST
 
+START_TEST(C_4_each_call_says_what_it_accepts)
+{
+	static const char *const accepts[] = {
+		"gzip",
+		"deflate",
+		"gzip",
+		NULL,
+		"gzip",
+		"gzip",
+		"identity,a,long,list,of,things,that,nobody,has,gzip",
+		"identity,a,long,list,of,things,that,nobody,has",
+		"gzip",
+		"gzi",
+	};
+	struct raw *raw = raw_client(NULL);
+
+	raw->pair->hold = true;
+	for (uint32_t i = 0; i < sizeof accepts / sizeof *accepts; i++) {
+		const char *list = accepts[i] == NULL ? "" : accepts[i];
+		size_t len = strlen(list);
+		bool has = len >= 4 && strcmp(list + len - 4, "gzip") == 0;
+
+		raw_request(raw, 2 * i + 1, END_STREAM, "/t/stream",
+			    RAW(accepts[i] == NULL ? NULL : "grpc-accept-encoding", list));
+		raw_send(raw);
+		ck_assert_int_eq(minirpc_call_set_compression(raw->pair->served[i].call, "gzip"),
+				 has ? 0 : -ENOTSUP);
+	}
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(C_4_a_servers_own_choice_is_for_those_who_accept_it)
 {
 	static const char *const accepts[] = { "deflate", "deflate,gzip" };
@@ -346,7 +377,7 @@ START_TEST(C_4_whoever_compresses_is_told_what_we_accept)
 			if (seen->type != HEADERS || strstr(seen->headers, ":status") == NULL)
 				continue;
 			if (seen->id == 1)
-				ck_has(seen, "grpc-accept-encoding: identity,gzip,deflate\n");
+				ck_has(seen, "grpc-accept-encoding: gzip,deflate\n");
 			else
 				ck_has_not(seen, "grpc-accept-encoding");
 		}
@@ -650,6 +681,7 @@ Suite *suite(void)
 	tcase_add_test(t, C_3_a_corrupt_answer_is_internal);
 	tcase_add_test(t, an_error_of_the_server_goes_before_a_corrupt_response);
 	tcase_add_test(t, C_4_the_answer_is_compressed_only_as_the_client_accepts);
+	tcase_add_test(t, C_4_each_call_says_what_it_accepts);
 	tcase_add_test(t, C_4_a_servers_own_choice_is_for_those_who_accept_it);
 	tcase_add_test(t, C_4_whoever_compresses_is_told_what_we_accept);
 	tcase_add_test(t, C_5_turned_off_it_is_off_for_the_next_message);

@@ -289,7 +289,7 @@ static struct pair *make(const struct minirpc_conn_limits *client,
 	pair->place = (struct mrpc_place){ .turn = &pair->turn, .now = &pair->now };
 	pair->client_owner = (struct mrpc_task){ .phase = MRPC_STREAM, .run = on_client_owner };
 	pair->server_owner = (struct mrpc_task){ .phase = MRPC_STREAM, .run = on_server_owner };
-	ck_assert_int_eq(mrpc_compressors_init(&pair->compressors, NULL), 0);
+	ck_assert_int_eq(mrpc_compressors_init(&pair->compressors, NULL, false), 0);
 	pair->call_config = (struct mrpc_call_config){ .place = pair->place,
 						       .timers = &pair->timers,
 						       .compressors = &pair->compressors };
