@@ -2,6 +2,7 @@
 /* Requests that are no gRPC, as browsers, scanners and h2spec send them: what they get, and when. */
 #include "raw.h"
 #include "run_suite.h"
+#include "world/alloc_fail.h"
 
 #include <string.h>
 
@@ -193,6 +194,30 @@ START_TEST(a_connection_may_end_before_the_answer)
 }
 END_TEST
 
+START_TEST(any_allocation_may_fail)
+{
+	size_t live = alloc_live(), refused, n = 0;
+
+	do {
+		struct raw *raw = raw_client(NULL);
+
+		raw_headers(raw, 1, END_STREAM, RAW(GET));
+		raw_headers(raw, 3, 0, RAW(POST));
+		alloc_fail_at(++n, _i == 1);
+		raw_send(raw);
+		wait(raw, PATIENCE);
+		wait(raw, PATIENCE);
+		refused = alloc_refused();
+		alloc_fail_at(0, false);
+		if (mrpc_conn_state(raw->conn) == MRPC_CONN_READY && refused == 0)
+			ck_assert_int_eq(raw_find(raw, DATA, 3)->flags & END_STREAM, END_STREAM);
+		raw_free(raw);
+		ck_assert_uint_eq(alloc_live(), live);
+	} while (refused > 0);
+	ck_assert_uint_gt(n, 3);
+}
+END_TEST
+
 /* ---- What nghttp2 lets pass ---- */
 
 static void ck_goaway(struct raw *raw, uint32_t code)
@@ -301,6 +326,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_request_that_has_not_ended_is_reset_with_no_error);
 	tcase_add_test(t, streams_that_wait_count);
 	tcase_add_test(t, a_connection_may_end_before_the_answer);
+	tcase_add_loop_test(t, any_allocation_may_fail, 0, 2);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("what nghttp2 lets pass");
