@@ -4,7 +4,7 @@
  *	deadline_cancel
  *
  *	client: DEADLINE_EXCEEDED               (this line and the next in either order)
- *	server: the client has left, DEADLINE_EXCEEDED
+ *	server: the client has left, DEADLINE_EXCEEDED   (or CANCELLED: its reset may be quicker)
  *	client: CANCELLED
  *	server: the client has left, CANCELLED
  *

@@ -84,14 +84,17 @@ def thread_sanitizer(folder):
 
 
 def valgrind_tests(folder):
-    """The unit tests and stories under valgrind, in one process each so that leaks are seen."""
+    """The unit tests and stories under valgrind, which follows each test into its process and looks for leaks there."""
     if shutil.which('valgrind') is None:
         print('skipped: valgrind: there is none')
         return 0, 0, 1
+    print('skipped: valgrind: io/listen without descriptors: valgrind keeps that limit itself')
     suites = ['base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'proto', 'scenario', 'examples']
-    return meson_tests(folder, 'valgrind', '--timeout-multiplier=100', *[f'--suite={s}' for s in suites],
-                       '--wrapper=valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite',
-                       env={'CK_FORK': 'no', 'CK_TIMEOUT_MULTIPLIER': '100'})
+    passed, failed, skipped = meson_tests(
+        folder, 'valgrind', '--timeout-multiplier=100', *[f'--suite={s}' for s in suites],
+        '--wrapper=valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite',
+        env={'CK_TIMEOUT_MULTIPLIER': '100', 'CK_EXCLUDE_TAGS': 'descriptors'})
+    return passed, failed, skipped + 1
 
 
 def fuzz(folder, seconds):
