@@ -47,7 +47,12 @@ enum {
 struct minirpc_method {
 	const char *path; /* "/package.Service/Method" */
 	unsigned flags;   /* the MINIRPC_ bits above */
+	const char *
+		subtype; /* of "application/grpc+subtype": how messages are written [W-4, W-9]; lower
+				case. NULL: "proto", and what has none */
 };
+
+struct minirpc_use;
 
 struct minirpc_message {
 	const void *data;
@@ -81,14 +86,14 @@ struct minirpc_call_events {
 };
 
 struct minirpc_call_options {
-	minirpc_time
-		timeout; /* from now; 0: no deadline of its own. A passed one (< 0): nothing is
+	minirpc_time timeout; /* from now; 0: no deadline of its own. A passed one (< 0): nothing is
 			    sent, on_end says DEADLINE_EXCEEDED in the next turn */
 	const struct minirpc_field
 		*metadata;    /* initial metadata to send, ended by an empty field; copied */
-	minirpc_call *parent; /* a server call on the same loop: its deadline bounds this call, and
-				 this call is cancelled (on_end says CANCELLED) when that one is
-				 over in any way */
+	minirpc_call *parent; /* a server call on the same loop: its deadline bounds this call, this
+				 call is cancelled (on_end says CANCELLED) when that one is over in any
+				 way, and what its server hands down of its metadata (.hand_down in
+				 server.h) is sent too, where this call does not set the key itself */
 	bool wait_for_ready;  /* wait, up to the deadline, while the server cannot be reached [B-3]
 			       */
 	minirpc_call **ret_call; /* async stubs: where to put the handle, for minirpc_call_cancel;
@@ -96,7 +101,13 @@ struct minirpc_call_options {
 	size_t max_receive_message; /* bytes; 0: the channel's */
 	const char *compression;    /* of the requests: "gzip"; "identity": none; NULL: the
 				       channel's */
-	void *reserved[5];          /* leave 0 */
+	const char
+		*authority; /* :authority of this call; NULL: the channel's. With TLS the server's
+				       certificate must be good for it, otherwise UNAVAILABLE and nothing is
+				       sent [N-4] */
+	const struct minirpc_use
+		*interceptors; /* behind the channel's, see interceptor.h; copied */
+	void *reserved[5];     /* leave 0 */
 };
 
 /* ---- Client ---- */
@@ -230,6 +241,25 @@ MINIRPC_API bool minirpc_call_was_compressed(const minirpc_call *call);
 /* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
  * given. "" while a client's call has no connection. Still known in on_end. */
 MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
+
+/* Whether the call goes, or came, over TLS. */
+MINIRPC_API bool minirpc_call_is_secure(const minirpc_call *call);
+
+/* How messages are written: "proto", or what stands behind "application/grpc+". */
+MINIRPC_API const char *minirpc_call_subtype(const minirpc_call *call);
+
+/* Client: what became of the attempts so far. index counts from 0; the one under way has no status yet
+ * and is not among them, until on_end. Texts live as long as the call. */
+struct minirpc_attempt {
+	enum minirpc_code code;
+	const char *message;
+	const char *peer;            /* "" : it never had a connection */
+	minirpc_time started, ended; /* on the loop's clock */
+	bool transparent; /* the server never saw it; it does not count for the policy */
+};
+MINIRPC_API unsigned minirpc_call_attempt_count(const minirpc_call *call);
+MINIRPC_API bool minirpc_call_attempt(const minirpc_call *call, unsigned index,
+				      struct minirpc_attempt *ret_attempt);
 
 /* The peer's certificate in DER, when it sent one and it was verified; NULL otherwise, and once the
  * call has left its connection (in on_end). Lives as long as the connection: copy what you keep. */

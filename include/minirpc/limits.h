@@ -52,6 +52,21 @@ struct minirpc_conn_limits {
 	void *reserved[4];             /* leave 0 */
 };
 
+/* PINGs that find out whether the other end is still there, and what we take of its PINGs. */
+struct minirpc_keepalive {
+	minirpc_time
+		time; /* after so long without a byte from the peer we ask. Client: 0: never; below
+				 10 s counts as 10 s [K-1]. Server: 0: 2 h; below 1 s counts as 1 s; MINIRPC_NEVER: never [K-2] */
+	minirpc_time
+		timeout; /* without an answer for so long the connection is given up; 0: 20 s. Also
+				 TCP_USER_TIMEOUT, while `time` is set [A18] */
+	bool without_calls; /* client: ask also while no call is open */
+	/* Server: what is taken of a client [K-3]. */
+	minirpc_time min_interval; /* between its PINGs; 0: 5 min. Without calls 2 h, unless ... */
+	bool permit_without_calls; /* ... this is set */
+	void *reserved[2];         /* leave 0 */
+};
+
 /* What happened, and how often a limit was met, since the channel or the server began. Each breach
  * counts once, under one name. */
 struct minirpc_conn_counts {
@@ -89,6 +104,20 @@ struct minirpc_conn_counts {
 	uint64_t missing_te;          /* requests without "te: trailers" [W-3] */
 	uint64_t forgotten_calls;     /* the peer left and the handler has not ended its call for a
 				     minute (found within two) */
+	uint64_t closed_pings;        /* server: too many PINGs [K-3] */
+	uint64_t closed_keepalive;    /* a PING was not answered */
+
+	/* Server: turned away at the door. */
+	uint64_t refused_admissions; /* by the admission hook */
+	uint64_t refused_calls;      /* over max_calls */
+	uint64_t refused_memory;     /* over max_memory */
+
+	/* Channel: more than one attempt. */
+	uint64_t retries;             /* by a retry policy */
+	uint64_t transparent_retries; /* the server never saw them */
+	uint64_t hedges;              /* further attempts by a hedging policy */
+	uint64_t throttled;           /* attempts that were not made for want of tokens */
+	uint64_t pushed_back;         /* attempts that a server forbade, or put off */
 	uint64_t reserved[8];
 };
 

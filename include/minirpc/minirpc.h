@@ -12,6 +12,10 @@
  *	typed.h     what generated stubs are made of (needs protobuf-c)
  *	error_details.h  what a status says for programs (needs protobuf-c)
  *	call.h      calls as bytes, and what stubs leave out
+ *	interceptor.h  code around every call: logs, credentials, limits
+ *	service_config.h  timeouts, retries, hedging, load balancing
+ *	resolver.h  where the addresses come from
+ *	balancer.h  which server takes a call
  *	compress.h  messages that travel compressed
  *	limits.h    what a connection may cost
  *	conn.h      move the bytes yourself
@@ -22,16 +26,20 @@
 #ifndef MINIRPC_MINIRPC_H
 #define MINIRPC_MINIRPC_H
 
+#include <minirpc/balancer.h>
 #include <minirpc/base.h>
 #include <minirpc/call.h>
 #include <minirpc/channel.h>
 #include <minirpc/compress.h>
 #include <minirpc/conn.h>
 #include <minirpc/error_details.h>
+#include <minirpc/interceptor.h>
 #include <minirpc/limits.h>
 #include <minirpc/loop.h>
 #include <minirpc/metadata.h>
+#include <minirpc/resolver.h>
 #include <minirpc/server.h>
+#include <minirpc/service_config.h>
 #include <minirpc/status.h>
 #include <minirpc/tls.h>
 #include <minirpc/typed.h>

@@ -24,6 +24,25 @@ extern "C" {
 
 typedef struct minirpc_server minirpc_server;
 
+struct minirpc_use; /* interceptor.h */
+
+/* What is known of a request before it costs anything: its headers are in, not a byte of its body is
+ * kept, and nobody else has heard of it. Valid during the hook. */
+struct minirpc_admission {
+	minirpc_server *server;
+	const char *path, *authority, *peer;
+	const struct minirpc_metadata *metadata;
+	minirpc_time timeout;                        /* MINIRPC_NEVER: none */
+	size_t open_calls, open_connections, memory; /* of the server, now */
+	const struct minirpc_conn_counts *counts;
+	const char
+		*text; /* to set when it is refused: for the client; static, or alive until the next
+				  admission */
+	minirpc_time
+		pushback; /* to set when it is refused: > 0: another attempt is welcome after so long, < 0: is
+				  not welcome; 0: nothing is said [R-5] */
+};
+
 struct minirpc_server_options {
 	minirpc_tls *tls;           /* NULL: clear text; a reference is taken */
 	size_t max_receive_message; /* bytes of one request; 0: 4 MiB [S-7] */
@@ -38,7 +57,32 @@ struct minirpc_server_options {
 	const char *compression; /* of responses, where the client accepts it: "gzip"; NULL: none;
 				    see minirpc_call_set_compression */
 	struct minirpc_conn_limits limits;
-	void *reserved[6]; /* leave 0 */
+
+	const struct minirpc_use
+		*interceptors; /* for every call, see interceptor.h; ended by an empty entry */
+
+	/* Admission (the tap): called for each request whose headers are good. OK lets it in; any other
+	 * code is the answer, at next to no cost. Do not call the library from it, but for what looks at
+	 * metadata and counts. */
+	enum minirpc_code (*admit)(struct minirpc_admission *request, void *user);
+	void *admit_user;
+	size_t max_calls; /* open at once, of all connections; more are answered RESOURCE_EXHAUSTED with
+			      grpc-retry-pushback-ms; 0: no limit but max_streams of each connection */
+	size_t max_memory; /* bytes held by calls, their queues and decoded messages; above it new calls are
+			      answered RESOURCE_EXHAUSTED with grpc-retry-pushback-ms, and what runs gets no
+			      more; 0: no limit */
+	minirpc_time
+		shed_pushback; /* what grpc-retry-pushback-ms says then; 0: 1 s; < 0: nothing */
+
+	const char *const *
+		hand_down; /* keys of metadata that calls with .parent inherit; ended by NULL; NULL:
+					 "dry-run", "traceparent", "tracestate" */
+
+	struct minirpc_keepalive keepalive;    /* [K-2, K-3] */
+	minirpc_time max_connection_idle;      /* without calls; 0: no limit [G-3] */
+	minirpc_time max_connection_age;       /* +-10 %; 0: no limit */
+	minirpc_time max_connection_age_grace; /* for its calls after that; 0: no limit */
+	void *reserved[6];                     /* leave 0 */
 };
 
 struct minirpc_listen_options {
@@ -72,6 +116,12 @@ MINIRPC_API minirpc_server *minirpc_server_free(minirpc_server *server);
 MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
 				   const struct minirpc_call_events *events, void *user,
 				   void (*drop)(void *user));
+
+/* Takes every call whose path nobody else has, of any content subtype: for proxies. The method of such a call
+ * streams both ways. Once for a server. Errors as minirpc_server_add; -EEXIST: there is one. */
+MINIRPC_API int minirpc_server_add_fallback(minirpc_server *server,
+					    const struct minirpc_call_events *events, void *user,
+					    void (*drop)(void *user));
 
 /* Takes away a method that was added, for a registration that fails half way; its drop is called.
  * Not while calls of it are open. An unknown path is fine. */
@@ -109,6 +159,9 @@ MINIRPC_API void minirpc_server_counts(const minirpc_server *server,
 				       struct minirpc_conn_counts *ret_counts);
 MINIRPC_API size_t minirpc_server_open_calls(const minirpc_server *server);
 MINIRPC_API size_t minirpc_server_open_connections(const minirpc_server *server);
+
+/* Bytes held by calls, their queues and decoded messages: what max_memory looks at. */
+MINIRPC_API size_t minirpc_server_memory(const minirpc_server *server);
 
 /* The server of a call that came in; NULL for a client's. */
 MINIRPC_API minirpc_server *minirpc_call_server(const minirpc_call *call);
