@@ -114,7 +114,8 @@ struct minirpc_call_options {
 
 /* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
  * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
- * M-1 forbids or with a reserved key, a parent that is no server's call, an unknown compression); -EXDEV (parent on another
+ * M-1 forbids or with a reserved key, a parent that is no server's call, an unknown compression, a
+ * malformed authority); -EXDEV (parent on another
  * loop); -E2BIG (metadata above the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
  * is being freed). The table of events must stay valid as long as the call. */
 MINIRPC_API int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
@@ -218,6 +219,14 @@ MINIRPC_API int minirpc_call_set_compression(minirpc_call *call, const char *nam
  * set before stands. */
 MINIRPC_API int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata);
 
+/* Says with a status other than OK when another attempt is welcome (grpc-retry-pushback-ms [R-5]): after so
+ * long, in whole milliseconds rounded up; below 0: not at all. Returns 0, -EINVAL (a client's), -EPIPE (over). */
+MINIRPC_API int minirpc_call_set_pushback(minirpc_call *call, minirpc_time after);
+
+/* Notes who the peer is, for whoever asks minirpc_call_principal; copied; NULL: nobody. Returns 0, -EINVAL
+ * (a client's), -ENOMEM. */
+MINIRPC_API int minirpc_call_set_principal(minirpc_call *call, const char *principal);
+
 /* ---- To look at ---- */
 
 /* Metadata that came in; NULL before on_headers. The server's also shows "user-agent". */
@@ -242,8 +251,16 @@ MINIRPC_API bool minirpc_call_was_compressed(const minirpc_call *call);
  * given. "" while a client's call has no connection. Still known in on_end. */
 MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
 
-/* Whether the call goes, or came, over TLS. */
+/* Whether the call goes, or came, over TLS (or what a host vouches for, .secure in conn.h). A client knows
+ * before it has a connection: a channel with TLS has no others. */
 MINIRPC_API bool minirpc_call_is_secure(const minirpc_call *call);
+
+/* The loop that the call lives on, for timers and for what is asked on its behalf. */
+MINIRPC_API struct minirpc_loop *minirpc_call_loop(const minirpc_call *call);
+
+/* Server: who the peer is, as the one who found out said with minirpc_call_set_principal: an interceptor
+ * (see interceptors.h), before the handler heard of the call. NULL: nobody said. */
+MINIRPC_API const char *minirpc_call_principal(const minirpc_call *call);
 
 /* How messages are written: "proto", or what stands behind "application/grpc+". */
 MINIRPC_API const char *minirpc_call_subtype(const minirpc_call *call);

@@ -110,6 +110,11 @@ MINIRPC_API int minirpc_loop_post(minirpc_loop *loop, void (*fn)(void *user), vo
 /* The time of the current turn on the loop's clock. */
 MINIRPC_API minirpc_time minirpc_loop_now(const minirpc_loop *loop);
 
+/* One line to the loop's log, as the library's own: dropped above its level, cut at 512 bytes, with control
+ * characters and bytes above 0x7E escaped. */
+MINIRPC_API void minirpc_loop_log(const minirpc_loop *loop, enum minirpc_log_level level,
+				  const char *line);
+
 /* A timer of your own on the loop, for handlers that answer later and for every host without a
  * timer of its own. */
 typedef struct minirpc_timer minirpc_timer;

@@ -70,6 +70,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->max_replay = config->max_replay > 0 ? config->max_replay : REPLAY_MAX;
 	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
 	call->counts = config->counts;
+	call->secure = config->secure;
 	call->compressors =
 		config->compressors != NULL ? config->compressors : &mrpc_no_compressors;
 	call->out_compressor = role == MRPC_CLIENT ? config->compression : NULL;

@@ -26,6 +26,7 @@ struct mrpc_place {
 	const minirpc_time *now; /* the time of the current turn */
 	const struct mrpc_log *log;
 	struct mrpc_pool *pool; /* memory for calls and messages; may be NULL */
+	struct minirpc_loop *loop; /* for minirpc_call_loop */
 };
 
 /* Who connects a client's call to a transport, and may connect it again: the channel. */
@@ -82,12 +83,17 @@ struct minirpc_call {
 	bool wait_for_ready;
 	bool committed; /* response headers arrived, or the replay buffer overflowed */
 	bool headers_told;
+	bool secure;        /* it goes, or came, over TLS */
+	bool own_authority; /* client: authority is not the channel's, the certificate must be good for it [N-4] */
+	bool has_pushback;
 	bool gone; /* killed, or the peer left: on_end is due at once, whatever the lane holds */
 
 	char *path, *authority;  /* in the arena */
 	const char *peer;        /* the transport's; "" when there is none */
 	const void *certificate; /* the transport's */
 	size_t certificate_len;
+	const char *principal; /* server: in the arena; NULL: nobody said */
+	minirpc_time pushback; /* server: if has_pushback; below 0: no other attempt */
 
 	struct minirpc_status
 		in_status; /* at a client: how the call ended; at a server: why the peer left */
@@ -132,6 +138,7 @@ struct mrpc_call_config {
 	size_t max_receive_message; /* 0: 4 MiB */
 	size_t max_send_message;    /* 0: 2^32-1 */
 	size_t max_replay;          /* client; 0: 256 KiB */
+	bool secure;                /* over TLS */
 	/* The owner's: complete, and live as long as the handle. NULL: the defaults; no counts. */
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts;

@@ -13,7 +13,10 @@ int minirpc_channel_attach(minirpc_channel *channel, const struct minirpc_attach
 		return -EINVAL;
 	if (channel->freeing)
 		return -EINVAL;
+	if (options == NULL)
+		options = &none;
+	if (channel->tls != NULL && !options->secure) /* [N-4] */
+		return -EINVAL;
 	mrpc_loop_refresh(channel->loop);
-	return mrpc_subchannel_attach(&channel->subchannel, options != NULL ? options : &none,
-				      ret_conn);
+	return mrpc_subchannel_attach(&channel->subchannel, options, ret_conn);
 }

@@ -7,6 +7,7 @@
  * when the server refused it (REFUSED_STREAM, or above GOAWAY's last id). */
 #include "client/channel.h"
 
+#include "client/authority.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -169,6 +170,8 @@ static int check(const minirpc_channel *channel, const struct minirpc_method *me
 	if (method == NULL || method->path == NULL ||
 	    !mrpc_path_is_valid(method->path, strlen(method->path)))
 		return -EINVAL;
+	if (options->authority != NULL && !mrpc_authority_is_valid(options->authority))
+		return -EINVAL;
 	if (parent == NULL)
 		return 0;
 	if (parent->role != MRPC_SERVER)
@@ -180,6 +183,7 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 		    const struct minirpc_method *method, const struct minirpc_call_options *options)
 {
 	struct mrpc_call_config config = channel->call;
+	const char *authority;
 	minirpc_call *call;
 	int r;
 
@@ -200,7 +204,10 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 	r = mrpc_call_set_path(call, method->path, strlen(method->path));
 	if (r < 0)
 		goto err_call;
-	r = mrpc_call_set_authority(call, channel->authority, strlen(channel->authority));
+	call->own_authority = options->authority != NULL &&
+			      strcmp(options->authority, channel->authority) != 0;
+	authority = call->own_authority ? options->authority : channel->authority;
+	r = mrpc_call_set_authority(call, authority, strlen(authority));
 	if (r < 0)
 		goto err_call;
 	r = mrpc_metadata_add_all(&call->out_headers, options->metadata);

@@ -103,12 +103,13 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 	if (r < 0)
 		return r;
 	channel->call = (struct mrpc_call_config){
-		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
+		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
 		.timers = &loop->timers,
 		.send_queue = options->send_queue,
 		.max_receive_message = options->max_receive_message,
 		.max_send_message = options->max_send_message,
 		.max_replay = options->max_replay,
+		.secure = channel->tls != NULL,
 		.limits = &channel->limits,
 		.counts = &channel->counts,
 		.compressors = &channel->compressors,

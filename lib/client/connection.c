@@ -69,9 +69,9 @@ static int new_connection(struct mrpc_connection **ret_connection,
 	snprintf(connection->peer, sizeof connection->peer, "%s", peer);
 
 	options = (struct mrpc_conn_options){
-		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
+		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
 		.limits = config->limits,
-		.call = { .place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
+		.call = { .place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
 			  .timers = &loop->timers,
 			  .compressors = config->compressors },
 		.user_agent = config->user_agent,

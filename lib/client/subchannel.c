@@ -18,6 +18,8 @@
  * loop. */
 #include "client/subchannel.h"
 
+#include "client/authority.h"
+
 #include "base/text.h"
 
 #include <errno.h>
@@ -266,6 +268,8 @@ int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 {
 	if (subchannel->current == NULL)
 		return -ESHUTDOWN;
+	if (mrpc_authority_forbids(subchannel->current, call))
+		return 0;
 	return mrpc_conn_open(subchannel->current->conn, call);
 }
 

@@ -13,6 +13,8 @@
 
 #include <minirpc/channel.h>
 
+#define MRPC_HOST_MAX 253 /* of a DNS name */
+
 struct mrpc_connection;
 struct mrpc_subchannel;
 
@@ -56,7 +58,7 @@ void mrpc_subchannel_clear(struct mrpc_subchannel *subchannel);
 /* Begins to connect; does nothing unless IDLE, or when the host brings the connections. */
 void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel);
 
-/* Puts a call on the current connection. Returns 0, -ESHUTDOWN (there is none that takes calls),
+/* Puts a call on the current connection, or ends it when its authority forbids that. Returns 0, -ESHUTDOWN (there is none that takes calls),
  * -ENOMEM. */
 int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call);
 
@@ -75,6 +77,7 @@ struct mrpc_connection {
 	struct mrpc_task task; /* woken when the conn's state changes, or its transport is gone */
 	bool is_over;          /* its transport is gone */
 	char peer[MRPC_ADDRESS_TEXT];
+	char good_for[MRPC_HOST_MAX + 1]; /* authority.c: the host that was checked last, and found good */
 	char reason[256];
 };
 

@@ -614,6 +614,11 @@ void mrpc_conn_set_certificate(struct mrpc_conn *conn, const void *der, size_t l
 	conn->certificate_len = len;
 }
 
+void mrpc_conn_set_secure(struct mrpc_conn *conn)
+{
+	conn->call_config.secure = true;
+}
+
 enum mrpc_conn_state mrpc_conn_state(const struct mrpc_conn *conn)
 {
 	return conn->state;

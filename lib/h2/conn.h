@@ -52,6 +52,9 @@ struct mrpc_machine *mrpc_conn_machine(struct mrpc_conn *conn);
 int mrpc_conn_set_peer(struct mrpc_conn *conn, const char *peer);
 void mrpc_conn_set_certificate(struct mrpc_conn *conn, const void *der, size_t len);
 
+/* Server: the calls that come in are over TLS. */
+void mrpc_conn_set_secure(struct mrpc_conn *conn);
+
 enum mrpc_conn_state mrpc_conn_state(const struct mrpc_conn *conn);
 
 /* Why it closed, or is draining: a sentence, "" when there is none. too_many_pings for K-3's sake.

@@ -19,6 +19,7 @@
 #define FRAME_HEAD 9u
 #define FIXED_FIELDS 10u /* no block has more fields of our own */
 #define SMALL_BLOCK 32u
+#define PUSHBACK_SIZE 12u /* "2147483647" */
 #define LONG_DATA 16384u /* more than this waiting: one frame will not do */
 
 #define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
@@ -118,6 +119,21 @@ static const char *code_text(enum minirpc_code code)
 	return texts[(unsigned)code < sizeof texts / sizeof *texts ? code : MINIRPC_UNKNOWN];
 }
 
+/* Whole milliseconds, not too early. Without memory the client makes up its own mind. */
+static void add_pushback(struct fields *fields, struct minirpc_call *call)
+{
+	minirpc_time ms = call->pushback / MINIRPC_MS(1) + (call->pushback % MINIRPC_MS(1) > 0);
+	char *text = mrpc_arena_alloc(&call->arena, PUSHBACK_SIZE);
+	int len;
+
+	if (text == NULL)
+		return;
+	if (call->pushback < 0)
+		ms = -1;
+	len = snprintf(text, PUSHBACK_SIZE, "%d", (int)(ms > INT32_MAX ? INT32_MAX : ms));
+	ADD(fields, "grpc-retry-pushback-ms", text, (size_t)len, NGHTTP2_NV_FLAG_NO_INDEX);
+}
+
 /* grpc-status, grpc-message, grpc-status-details-bin [S-1, S-2, S-8]. Without memory the code goes
  * alone. */
 static void add_status(struct fields *fields, struct minirpc_call *call,
@@ -130,6 +146,8 @@ static void add_status(struct fields *fields, struct minirpc_call *call,
 	ADD(fields, "grpc-status", code, strlen(code), 0);
 	if (status->code == MINIRPC_OK)
 		return;
+	if (call->has_pushback)
+		add_pushback(fields, call);
 	if (len > 0) {
 		text = mrpc_arena_alloc(&call->arena,
 					mrpc_percent_encoded_len(status->message, len) + 1);

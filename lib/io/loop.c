@@ -55,6 +55,11 @@ minirpc_time minirpc_loop_now(const minirpc_loop *loop)
 	return now > loop->now ? now : loop->now;
 }
 
+void minirpc_loop_log(const minirpc_loop *loop, enum minirpc_log_level level, const char *line)
+{
+	mrpc_log(&loop->log, level, "%s", line);
+}
+
 /* ---- when the next turn should be ---- */
 
 bool mrpc_loop_has_work(const minirpc_loop *loop)

@@ -28,6 +28,7 @@
 #define RECORD_MAX 16384u /* plaintext of one record, RFC 8446, 5.1 */
 #define RECORD_EXTRA 64u  /* header, nonce, tag and padding: more than any cipher of ours adds */
 #define ERROR_SIZE 320
+#define HOST_FLAGS (X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
 
 struct mrpc_tls_session {
 	minirpc_tls *tls;
@@ -176,8 +177,7 @@ static int set_client_name(struct mrpc_tls_session *session, const char *name)
 		return -EINVAL;
 	memcpy(session->name, name, len);
 
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-						       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
 	if (mrpc_address_from_ip(&ip, AF_UNSPEC, session->name, len, 0) == 0)
 		return X509_VERIFY_PARAM_set1_ip_asc(param, session->name) ? 0 : -ENOMEM;
 
@@ -574,4 +574,26 @@ const void *mrpc_tls_session_certificate(const struct mrpc_tls_session *session,
 	if (ret_len != NULL)
 		*ret_len = session->certificate_len;
 	return session->certificate;
+}
+
+bool mrpc_tls_session_is_good_for(const struct mrpc_tls_session *session, const char *host)
+{
+	X509 *certificate = SSL_get0_peer_certificate(session->ssl);
+	struct mrpc_tls_errors errors;
+	struct mrpc_address ip;
+	size_t len = strlen(host);
+	int good;
+
+	if (len > 0 && host[len - 1] == '.')
+		len--;
+	/* OpenSSL takes ".example.org" for any name below. */
+	if (certificate == NULL || len == 0 || host[0] == '.')
+		return false;
+	mrpc_tls_errors_begin(&errors);
+	if (mrpc_address_from_ip(&ip, AF_UNSPEC, host, len, 0) == 0)
+		good = X509_check_ip_asc(certificate, host, 0);
+	else
+		good = X509_check_host(certificate, host, len, HOST_FLAGS, NULL);
+	mrpc_tls_errors_end(&errors);
+	return good == 1;
 }

@@ -46,4 +46,8 @@ mrpc_tls_session_error(const struct mrpc_tls_session *session); /* a sentence, "
  * verified. */
 const void *mrpc_tls_session_certificate(const struct mrpc_tls_session *session, size_t *ret_len);
 
+/* Whether the peer's certificate is good for this host as well: a name, or an IP address without brackets
+ * [N-4]. False also before there is a certificate, and without memory. */
+bool mrpc_tls_session_is_good_for(const struct mrpc_tls_session *session, const char *host);
+
 #endif

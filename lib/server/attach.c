@@ -31,6 +31,8 @@ int minirpc_server_attach(minirpc_server *server, const struct minirpc_attach_op
 				       options->peer != NULL ? options->peer : "");
 	if (r < 0)
 		return r;
+	if (options->secure)
+		mrpc_conn_set_secure(connection->conn);
 	r = mrpc_host_conn_new(&connection->host, server->loop,
 			       &(struct mrpc_host_conn_options){
 				       .machine = mrpc_conn_machine(connection->conn),

@@ -77,6 +77,7 @@ static void on_secured(struct mrpc_link *link, void *user)
 	size_t len;
 	const void *der = mrpc_tls_session_certificate(mrpc_link_tls(link), &len);
 
+	mrpc_conn_set_secure(connection->conn);
 	if (der != NULL)
 		mrpc_conn_set_certificate(connection->conn, der, len);
 }

@@ -64,7 +64,7 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 		.call = {
 			.limits = &server->limits,
 			.counts = &server->counts,
-			.place = { &loop->turn, &loop->now, &loop->log, &loop->pool },
+			.place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
 			.timers = &loop->timers,
 			.send_queue = options->send_queue,
 			.max_receive_message = options->max_receive_message,

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* About a call: where it lives, who is at the other end, and what of that its peer shall know. */
+#include "call/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct minirpc_loop *minirpc_call_loop(const minirpc_call *call)
+{
+	return call->place.loop;
+}
+
+bool minirpc_call_is_secure(const minirpc_call *call)
+{
+	return call->secure;
+}
+
+int minirpc_call_set_principal(minirpc_call *call, const char *principal)
+{
+	const char *copy = NULL;
+
+	if (call->role != MRPC_SERVER)
+		return -EINVAL;
+	if (principal != NULL) {
+		copy = mrpc_arena_strndup(&call->arena, principal, strlen(principal));
+		if (copy == NULL)
+			return -ENOMEM;
+	}
+	call->principal = copy;
+	return 0;
+}
+
+const char *minirpc_call_principal(const minirpc_call *call)
+{
+	return call->principal;
+}
+
+int minirpc_call_set_pushback(minirpc_call *call, minirpc_time after)
+{
+	if (call->role != MRPC_SERVER)
+		return -EINVAL;
+	if (mrpc_call_is_over(call) || call->out.state == MRPC_LANE_ENDED)
+		return -EPIPE;
+	call->has_pushback = true;
+	call->pushback = after;
+	return 0;
+}
