@@ -83,7 +83,7 @@ struct minirpc_service_config {
 
 /* Reads JSON and says what is wrong with it, without a channel: for tools and tests. Returns 0; -EINVAL
  * and a sentence in error, "methodConfig[0].retryPolicy.maxAttempts: must be at least 2" (error may be
- * NULL); -E2BIG (over 64 KiB, or nested deeper than 32); -ENOMEM; -ENOTSUP (built without JSON). */
+ * NULL); -E2BIG (over 64 KiB, or nested deeper than 32; with a sentence); -ENOMEM. */
 MINIRPC_API int minirpc_service_config_check(const char *json, char *error, size_t error_size);
 
 #ifdef __cplusplus
