@@ -115,8 +115,8 @@ struct minirpc_call_options {
 /* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
  * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
  * M-1 forbids or with a reserved key, a parent that is no server's call, an unknown compression, a
- * malformed authority); -EXDEV (parent on another
- * loop); -E2BIG (metadata above the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
+ * malformed authority); -EXDEV (parent on another loop); -E2BIG (metadata, with what is handed down, above
+ * the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
  * is being freed). The table of events must stay valid as long as the call. */
 MINIRPC_API int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 				  const struct minirpc_method *method,

@@ -75,8 +75,8 @@ struct minirpc_server_options {
 		shed_pushback; /* what grpc-retry-pushback-ms says then; 0: 1 s; < 0: nothing */
 
 	const char *const *
-		hand_down; /* keys of metadata that calls with .parent inherit; ended by NULL; NULL:
-					 "dry-run", "traceparent", "tracestate" */
+		hand_down; /* keys of metadata that calls with .parent inherit, all values of each;
+			      copied; ended by NULL; NULL: "dry-run", "traceparent", "tracestate" */
 
 	struct minirpc_keepalive keepalive;    /* [K-2, K-3] */
 	minirpc_time max_connection_idle;      /* without calls; 0: no limit [G-3] */
@@ -99,7 +99,8 @@ struct minirpc_listen_options {
 };
 
 /* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL (no
- * loop, limits out of range, TLS without a certificate, an unknown compression), -ENOMEM. */
+ * loop, limits out of range, TLS without a certificate, an unknown compression, a key to hand down that
+ * minirpc_call_open would not take), -ENOMEM. */
 MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 				   const struct minirpc_server_options *options);
 

@@ -25,6 +25,8 @@
 #define REPLAY_MAX (256u << 10) /* bytes kept for another attempt */
 #define DEADLINE_GRACE MINIRPC_S(1)
 
+static const char *const hand_down[] = { "dry-run", "traceparent", "tracestate", NULL };
+
 /* A client resets its stream at once [D-2]. A server says DEADLINE_EXCEEDED in trailers, and resets what
  * has not left a second later [D-3]: its timer may ring a little before the client's own, and a client
  * that sees RST_STREAM(CANCEL) so early reports CANCELLED (gRPC C++, Python and Go do). */
@@ -71,6 +73,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
 	call->counts = config->counts;
 	call->secure = config->secure;
+	call->hand_down = config->hand_down != NULL ? config->hand_down : hand_down;
 	call->compressors =
 		config->compressors != NULL ? config->compressors : &mrpc_no_compressors;
 	call->out_compressor = role == MRPC_CLIENT ? config->compression : NULL;
@@ -159,6 +162,31 @@ void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent
 	/* A parent that is over already: the child ends in the next turn, as any other would. */
 	if (mrpc_call_is_over(parent) || parent->gone || parent->answered)
 		mrpc_call_kill(call, MINIRPC_CANCELLED, "the parent call is over");
+}
+
+/* All values of one key, in their order [M-3]. They came in over HTTP/2, so they may leave over it. */
+static int inherit_key(struct minirpc_call *call, const struct minirpc_metadata *from,
+		       const char *key)
+{
+	const struct minirpc_field *field = minirpc_metadata_find(from, key, NULL);
+	int r = 0;
+
+	if (field == NULL || minirpc_metadata_find(&call->out_headers, key, NULL) != NULL)
+		return 0;
+	for (; r == 0 && field != NULL; field = minirpc_metadata_find(from, key, field))
+		r = mrpc_metadata_add(&call->out_headers, key, strlen(key), field->value,
+				      field->len);
+	return r;
+}
+
+int mrpc_call_inherit_metadata(struct minirpc_call *call, const struct minirpc_call *parent)
+{
+	const char *const *key;
+	int r = 0;
+
+	for (key = parent->hand_down; r == 0 && *key != NULL; key++)
+		r = inherit_key(call, &parent->in_headers, *key);
+	return r;
 }
 
 bool mrpc_call_is_over(const struct minirpc_call *call)

@@ -115,6 +115,7 @@ struct minirpc_call {
 	size_t max_receive_message, max_send_message, max_replay;
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts; /* the owner's, NULL: none */
+	const char *const *hand_down;       /* server: keys that children inherit [D-5]; ended by NULL */
 
 	const struct mrpc_compressors *compressors;          /* the owner's */
 	const struct minirpc_compressor *in_compressor;      /* what grpc-encoding said; NULL: none */
@@ -142,6 +143,7 @@ struct mrpc_call_config {
 	/* The owner's: complete, and live as long as the handle. NULL: the defaults; no counts. */
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts;
+	const char *const *hand_down; /* server: of the same life; NULL: what server.h says */
 	const struct mrpc_compressors *compressors;   /* must outlive the calls; NULL: none */
 	const struct minirpc_compressor *compression; /* client: of requests. server: of responses,
 							 where the client accepts it. NULL: none */
@@ -168,6 +170,10 @@ bool mrpc_call_accepts(const struct minirpc_call *call,
 
 /* Ties a client's call to a server's: deadline cut down, cancelled with it. */
 void mrpc_call_set_parent(struct minirpc_call *call, struct minirpc_call *parent);
+
+/* Adds to a client's out_headers what its parent hands down of the metadata that came in [D-5].
+ * Returns 0 or -ENOMEM. */
+int mrpc_call_inherit_metadata(struct minirpc_call *call, const struct minirpc_call *parent);
 
 struct minirpc_call *mrpc_call_ref(struct minirpc_call *call);
 void mrpc_call_unref(struct minirpc_call *call);

@@ -211,6 +211,8 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 	if (r < 0)
 		goto err_call;
 	r = mrpc_metadata_add_all(&call->out_headers, options->metadata);
+	if (r == 0 && options->parent != NULL) /* [D-5] */
+		r = mrpc_call_inherit_metadata(call, options->parent);
 	if (r < 0)
 		goto err_call;
 	if (call->out_headers.bytes > channel->limits.max_header_bytes) { /* [M-5] */

@@ -91,8 +91,11 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	if (r == 0)
 		r = mrpc_compressors_choose(&server->compressors, options->compression,
 					    &server->call.compression);
+	if (r == 0 && options->hand_down != NULL)
+		r = mrpc_server_copy_hand_down(&server->hand_down, options->hand_down);
 	if (r < 0)
 		goto err_server;
+	server->call.hand_down = (const char *const *)server->hand_down;
 	if (options->tls != NULL) {
 		r = check_tls(options->tls, &loop->log);
 		if (r < 0)
@@ -114,6 +117,7 @@ err_sweep:
 err_tls:
 	minirpc_tls_unref(server->tls);
 err_server:
+	mrpc_free(server->hand_down);
 	mrpc_free(server);
 	return r;
 }
@@ -146,6 +150,7 @@ minirpc_server *minirpc_server_free(minirpc_server *server)
 	mrpc_timer_unbind(&server->sweep);
 	mrpc_task_sleep(&server->done_task);
 	minirpc_tls_unref(server->tls);
+	mrpc_free(server->hand_down);
 	mrpc_free(server);
 	return NULL;
 }

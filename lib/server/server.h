@@ -28,6 +28,7 @@ struct minirpc_server {
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */
+	char **hand_down; /* NULL: the default */
 	uint32_t max_connections;
 	enum mrpc_server_state state;
 	bool freeing;
@@ -86,6 +87,11 @@ void mrpc_server_drop_calls(minirpc_server *server);
 
 /* The timer `sweep`: looks for forgotten calls. */
 void mrpc_server_sweep(struct mrpc_timer *timer, minirpc_time now);
+
+/* ---- hand_down.c ---- */
+
+/* Returns 0, -EINVAL (what is no key, or may not be set), -ENOMEM. */
+int mrpc_server_copy_hand_down(char ***ret_keys, const char *const *keys);
 
 /* ---- server.c ---- */
 
