@@ -18,6 +18,10 @@
 
 #include <minirpc/call.h>
 
+struct minirpc_retry_policy; /* service_config.h */
+struct minirpc_hedging_policy;
+struct mrpc_config; /* client/config.h */
+
 enum mrpc_role { MRPC_CLIENT, MRPC_SERVER };
 
 /* What a call needs of the loop that it lives on. */
@@ -111,6 +115,12 @@ struct minirpc_call {
 	bool never_left;   /* client: the transport sets this before an unprocessed end when it sent
 			      nothing of this attempt [R-4] */
 	bool started_over; /* client: the one transparent retry after a refusal is used up */
+
+	/* Client: the policies for further attempts; NULL: none. They live as long as config, or as
+	 * the owner where that is NULL; config is the owner's affair. */
+	const struct minirpc_retry_policy *retry;
+	const struct minirpc_hedging_policy *hedging;
+	struct mrpc_config *config;
 
 	size_t max_receive_message, max_send_message, max_replay;
 	const struct minirpc_conn_limits *limits;

@@ -45,8 +45,19 @@ static bool attempt_failed(minirpc_call *call, const struct minirpc_status *stat
 	return true;
 }
 
+static void forget_policies(minirpc_call *call)
+{
+	if (call->config != NULL) {
+		mrpc_config_unref(call->config);
+		call->config = NULL;
+	}
+	call->retry = NULL;
+	call->hedging = NULL;
+}
+
 static void over(minirpc_call *call)
 {
+	forget_policies(call);
 	mrpc_list_remove(&call->owner_node);
 }
 
@@ -83,7 +94,7 @@ static bool orphan_failed(minirpc_call *call, const struct minirpc_status *statu
 
 static void orphan_over(minirpc_call *call)
 {
-	(void)call;
+	forget_policies(call);
 }
 
 static const struct mrpc_call_owner_ops orphan_ops = { .attempt_failed = orphan_failed,
@@ -233,6 +244,7 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 		      const struct minirpc_call_events *events, void *user)
 {
 	static const struct minirpc_call_options none;
+	minirpc_time timeout;
 	minirpc_call *call;
 	int r;
 
@@ -247,11 +259,14 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 		return r;
 
 	/* Until it is certain that there is a call nobody hears of it. */
-	if (options->timeout > 0)
-		mrpc_call_set_deadline(call, mrpc_time_add(channel->loop->now, options->timeout));
+	timeout = options->timeout;
+	if (channel->is_configured)
+		timeout = mrpc_channel_configure_call(channel, call, timeout);
+	if (timeout > 0)
+		mrpc_call_set_deadline(call, mrpc_time_add(channel->loop->now, timeout));
 	if (options->parent != NULL)
 		mrpc_call_set_parent(call, options->parent);
-	if (options->timeout < 0)
+	if (timeout < 0)
 		mrpc_call_kill(call, MINIRPC_DEADLINE_EXCEEDED, "deadline exceeded");
 
 	/* The usual case: straight onto the connection. */
@@ -266,6 +281,7 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	call->user = user;
 	call->owner = channel;
 	call->owner_ops = &owner_ops;
+	mrpc_config_ref(call->config);
 	if (r == 0)
 		runs(channel, call);
 	else

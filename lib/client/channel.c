@@ -175,7 +175,9 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	}
 	if (options->tls != NULL)
 		channel->tls = minirpc_tls_ref(options->tls);
-	r = start(channel, options);
+	r = mrpc_channel_configure(channel, options);
+	if (r == 0)
+		r = start(channel, options);
 	if (r < 0)
 		goto err_loop;
 
@@ -183,6 +185,7 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	return 0;
 
 err_loop:
+	mrpc_channel_forget_config(channel);
 	minirpc_tls_unref(channel->tls);
 	if (channel->owns_loop)
 		minirpc_loop_free(channel->loop);
@@ -207,6 +210,7 @@ minirpc_channel *minirpc_channel_free(minirpc_channel *channel)
 	mrpc_subchannel_clear(&channel->subchannel);
 	mrpc_task_sleep(&channel->task);
 	mrpc_task_sleep(&channel->watch_task);
+	mrpc_channel_forget_config(channel);
 	clear_texts(channel);
 	minirpc_tls_unref(channel->tls);
 	if (channel->owns_loop)

@@ -4,6 +4,7 @@
 #define MRPC_CLIENT_CHANNEL_H
 
 #include "call/call.h"
+#include "client/config.h"
 #include "client/subchannel.h"
 
 #include <minirpc/channel.h>
@@ -21,6 +22,14 @@ struct minirpc_channel {
 	struct minirpc_conn_counts counts; /* every connection counts here too */
 	enum minirpc_channel_state state;
 	struct mrpc_subchannel subchannel;
+
+	struct mrpc_config *own_config, *resolved_config; /* references; NULL: none */
+	struct mrpc_config *config; /* the one of them that is in force */
+	bool is_configured;         /* there is something to be said to calls, see configure.c */
+	bool has_resolved_config;   /* a result of the resolver was fine, with a config or without */
+	bool no_resolver_config, no_retry;
+	unsigned max_attempts;
+	struct minirpc_retry_policy retry_safe; /* max_attempts 0: none */
 
 	struct mrpc_list waiting; /* calls without a connection */
 	struct mrpc_list running; /* calls on one */
@@ -42,5 +51,23 @@ void mrpc_channel_serve(struct mrpc_task *task);
 
 /* Takes the handles of all calls away, without an event. */
 void mrpc_channel_drop_calls(minirpc_channel *channel);
+
+/* ---- configure.c ---- */
+
+/* Reads what options say. Returns 0, -EINVAL (a mistake; a line in the loop's log names it), -ENOMEM; forget
+ * afterwards in any case. */
+int mrpc_channel_configure(minirpc_channel *channel, const struct minirpc_channel_options *options);
+void mrpc_channel_forget_config(minirpc_channel *channel);
+
+/* What came with the resolver's result; NULL: it has no service config. Returns 0; -EINVAL (refused, and
+ * logged: what an earlier result said stays in force), -ENODATA (the same, but there is no earlier result:
+ * the channel cannot be used yet, [L-8]), -ENOMEM. */
+int mrpc_channel_set_resolved_config(minirpc_channel *channel, const char *json);
+
+/* When is_configured: gives a fresh client's call its limits, wait_for_ready, retry, hedging and (without a
+ * reference yet) config. Returns the timeout that counts, of the call's own, 0 for none, and the
+ * config's [D-7]. */
+minirpc_time mrpc_channel_configure_call(minirpc_channel *channel, minirpc_call *call,
+					 minirpc_time timeout);
 
 #endif

@@ -382,6 +382,19 @@ int mrpc_config_from_structs(struct mrpc_config **ret_config,
 	return 0;
 }
 
+int mrpc_config_check_retry(struct minirpc_retry_policy *policy, unsigned max_attempts, char *error,
+			    size_t error_size)
+{
+	const struct mrpc_config_draft draft = {
+		.max_attempts = max_attempts > 0 ? max_attempts : MAX_ATTEMPTS,
+		.words = &struct_words,
+		.error = error,
+		.error_size = error_size,
+	};
+
+	return check_retry(&draft, NULL, policy);
+}
+
 /* ---- Use ---- */
 
 struct mrpc_config *mrpc_config_ref(struct mrpc_config *config)

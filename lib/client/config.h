@@ -31,6 +31,10 @@ const struct minirpc_method_config *mrpc_config_find(const struct mrpc_config *c
 
 #define MRPC_CONFIG_LONGEST (INT64_MAX / 8) /* 36 years: sums and products with it do not wrap */
 
+/* A single policy: checked, and clamped as in a config. Returns 0 or -EINVAL, with a sentence. */
+int mrpc_config_check_retry(struct minirpc_retry_policy *policy, unsigned max_attempts, char *error,
+			    size_t error_size);
+
 /* Everything but methods: max_tokens, token_ratio (in whole thousandths), load_balancing ... methods is NULL. */
 const struct minirpc_service_config *mrpc_config_rest(const struct mrpc_config *config);
 

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Configure: which service config is in force in a channel, and what it says to a call.
+ *
+ *	the application's: .service_config, .service_config_json, minirpc_channel_set_service_config
+ *	the resolver's:    with each of its results; goes first, when it has one and is listened to [L-8]
+ *
+ * A call looks its method up once, when it is opened: what it found there stays, whatever config comes
+ * next. */
+#include "base/log.h"
+#include "client/channel.h"
+#include "client/config.h"
+
+#include <errno.h>
+
+#define SENTENCE 256
+
+static void complain(const minirpc_channel *channel, const char *whose, const char *sentence)
+{
+	mrpc_log(&channel->loop->log, MINIRPC_LOG_WARNING, "channel %s: %s refused: %s",
+		 channel->authority, whose, sentence);
+}
+
+static void choose(minirpc_channel *channel)
+{
+	channel->config =
+		channel->resolved_config != NULL ? channel->resolved_config : channel->own_config;
+	channel->is_configured = channel->config != NULL || channel->retry_safe.max_attempts > 0;
+}
+
+/* Takes the reference. Calls that need the old config have references of their own. */
+static void replace(minirpc_channel *channel, struct mrpc_config **place,
+		    struct mrpc_config *config)
+{
+	struct mrpc_config *before = *place;
+
+	*place = config;
+	choose(channel);
+	mrpc_config_unref(before);
+}
+
+/* ---- The application's ---- */
+
+static int read_own(minirpc_channel *channel, const struct minirpc_channel_options *options)
+{
+	char sentence[SENTENCE];
+	int r = 0;
+
+	if (options->service_config != NULL && options->service_config_json != NULL) {
+		complain(channel, "service config",
+			 "there is .service_config and .service_config_json");
+		return -EINVAL;
+	}
+	if (options->service_config_json != NULL)
+		r = mrpc_config_from_json(&channel->own_config, options->service_config_json,
+					  options->max_attempts, sentence, sizeof sentence);
+	else if (options->service_config != NULL)
+		r = mrpc_config_from_structs(&channel->own_config, options->service_config,
+					     options->max_attempts, sentence, sizeof sentence);
+	if (r == -EINVAL || r == -E2BIG)
+		complain(channel, "service config", sentence);
+	return r == -E2BIG ? -EINVAL : r;
+}
+
+static int read_retry_safe(minirpc_channel *channel, const struct minirpc_channel_options *options)
+{
+	char sentence[SENTENCE];
+	int r;
+
+	if (options->retry_safe == NULL)
+		return 0;
+	channel->retry_safe = *options->retry_safe;
+	r = mrpc_config_check_retry(&channel->retry_safe, options->max_attempts, sentence,
+				    sizeof sentence);
+	if (r < 0)
+		complain(channel, "retry_safe", sentence);
+	else if (options->no_retry)
+		channel->retry_safe = (struct minirpc_retry_policy){ 0 };
+	return r;
+}
+
+int mrpc_channel_configure(minirpc_channel *channel, const struct minirpc_channel_options *options)
+{
+	int r;
+
+	channel->no_resolver_config = options->no_resolver_config;
+	channel->no_retry = options->no_retry;
+	channel->max_attempts = options->max_attempts;
+	r = read_own(channel, options);
+	if (r == 0)
+		r = read_retry_safe(channel, options);
+	choose(channel);
+	return r;
+}
+
+void mrpc_channel_forget_config(minirpc_channel *channel)
+{
+	mrpc_config_unref(channel->own_config);
+	mrpc_config_unref(channel->resolved_config);
+	channel->own_config = channel->resolved_config = channel->config = NULL;
+}
+
+int minirpc_channel_set_service_config(minirpc_channel *channel, const char *json, char *error,
+				       size_t error_size)
+{
+	struct mrpc_config *config = NULL;
+	int r = 0;
+
+	if (error != NULL && error_size > 0)
+		error[0] = '\0';
+	if (json != NULL)
+		r = mrpc_config_from_json(&config, json, channel->max_attempts, error, error_size);
+	if (r < 0)
+		return r;
+	replace(channel, &channel->own_config, config);
+	return 0;
+}
+
+/* ---- The resolver's ---- */
+
+int mrpc_channel_set_resolved_config(minirpc_channel *channel, const char *json)
+{
+	struct mrpc_config *config = NULL;
+	char sentence[SENTENCE];
+	int r = 0;
+
+	if (channel->no_resolver_config)
+		return 0;
+	if (json != NULL)
+		r = mrpc_config_from_json(&config, json, channel->max_attempts, sentence,
+					  sizeof sentence);
+	if (r == -EINVAL || r == -E2BIG) {
+		complain(channel, "resolver's service config", sentence);
+		return channel->has_resolved_config ? -EINVAL : -ENODATA;
+	}
+	if (r < 0)
+		return r;
+	channel->has_resolved_config = true;
+	replace(channel, &channel->resolved_config, config);
+	return 0;
+}
+
+/* ---- What it says to a call ---- */
+
+static void lower_limits(minirpc_call *call, const struct minirpc_method_config *entry)
+{
+	if (entry->has_max_request && entry->max_request_bytes < call->max_send_message)
+		call->max_send_message = entry->max_request_bytes;
+	if (entry->has_max_response && entry->max_response_bytes < call->max_receive_message)
+		call->max_receive_message = entry->max_response_bytes;
+}
+
+minirpc_time mrpc_channel_configure_call(minirpc_channel *channel, minirpc_call *call,
+					 minirpc_time timeout)
+{
+	const struct minirpc_method_config *entry = NULL;
+
+	if (channel->config != NULL)
+		entry = mrpc_config_find(channel->config, call->path);
+	if (entry != NULL) {
+		lower_limits(call, entry); /* [L-8] */
+		if (entry->wait_for_ready)
+			call->wait_for_ready = true;
+		if (entry->timeout > 0 && (timeout == 0 || entry->timeout < timeout)) /* [D-7] */
+			timeout = entry->timeout;
+		if (!channel->no_retry) {
+			call->retry = entry->retry;
+			call->hedging = entry->hedging;
+		}
+	}
+	if (call->retry != NULL || call->hedging != NULL)
+		call->config = channel->config;
+	else if (channel->retry_safe.max_attempts > 0 &&
+		 (call->flags & (MINIRPC_IDEMPOTENT | MINIRPC_NO_SIDE_EFFECTS)) != 0)
+		call->retry = &channel->retry_safe;
+	return timeout;
+}
