@@ -14,6 +14,7 @@
  * without a word. */
 #include "call/call.h"
 
+#include "call/chain.h"
 #include "call/deliver.h"
 
 #include <assert.h>
@@ -94,6 +95,12 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	if (role == MRPC_CLIENT) {
 		mrpc_lane_retain(&call->out);
 		mrpc_lane_push_headers(&call->out);
+	} else if (config->interceptors != NULL && config->interceptors->count > 0) {
+		r = mrpc_call_intercept(call, config->interceptors, NULL, false);
+		if (r < 0) {
+			mrpc_call_drop(call);
+			return r;
+		}
 	}
 	*ret_call = call;
 	return 0;
@@ -229,7 +236,7 @@ static void forget_connection(struct minirpc_call *call)
 {
 	const char *peer = NULL;
 
-	if (!mrpc_call_is_over(call) && call->peer[0] != '\0')
+	if ((!mrpc_call_is_over(call) || call->chain != NULL) && call->peer[0] != '\0')
 		peer = mrpc_arena_strndup(&call->arena, call->peer, strlen(call->peer));
 	call->peer = peer == NULL ? "" : peer;
 	call->certificate = NULL;
@@ -242,6 +249,16 @@ static void let_go(struct minirpc_call *call)
 	call->transport = NULL;
 	call->transport_ops = NULL;
 	call->out.reader = call->in.writer = NULL;
+	if (call->chain != NULL)
+		mrpc_chain_look(call->chain);
+}
+
+/* Both lanes outward: what the interceptors have not seen and what the transport has not read. */
+static void cut_out(struct minirpc_call *call)
+{
+	if (call->chain != NULL)
+		mrpc_chain_cut(call->chain);
+	mrpc_lane_cut(&call->out);
 }
 
 void mrpc_call_detach(struct minirpc_call *call)
@@ -340,7 +357,7 @@ static void peer_left(struct minirpc_call *call, const struct minirpc_status *st
 {
 	mrpc_call_keep_status(call, &call->in_status, status);
 	mrpc_lane_cut(&call->in);
-	mrpc_lane_cut(&call->out);
+	cut_out(call);
 	mrpc_timer_stop(&call->deadline_timer);
 	mrpc_call_kill_children(call);
 	if (!mrpc_call_is_over(call)) {
@@ -364,7 +381,7 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
 		return;
 	call->committed = true;
 	mrpc_call_keep_status(call, &call->in_status, status);
-	mrpc_lane_cut(&call->out);
+	cut_out(call);
 	if (abrupt)
 		mrpc_lane_cut(&call->in);
 	else
@@ -383,6 +400,13 @@ void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status 
 	mrpc_call_unref(call);
 }
 
+void mrpc_call_end_out(struct minirpc_call *call)
+{
+	if (call->chain != NULL)
+		mrpc_chain_cut(call->chain);
+	mrpc_lane_end(&call->out);
+}
+
 /* As if the peer had left, but for the out lane: it ends politely, and the transport stays until it
  * has read it, or the deadline cuts it. */
 int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_status *status)
@@ -391,7 +415,7 @@ int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_statu
 		return -EPIPE;
 	mrpc_call_keep_status(call, &call->out_status, status);
 	mrpc_call_keep_status(call, &call->in_status, status);
-	mrpc_lane_end(&call->out);
+	mrpc_call_end_out(call);
 	mrpc_lane_cut(&call->in);
 	mrpc_call_kill_children(call);
 	call->answered = true;
@@ -417,6 +441,8 @@ void mrpc_call_release(struct minirpc_call *call)
 	call->parent = NULL;
 	if (call->owner_ops != NULL && call->owner_ops->over != NULL)
 		call->owner_ops->over(call);
+	if (call->chain != NULL)
+		mrpc_chain_look(call->chain);
 	mrpc_call_unref(call);
 }
 
@@ -425,8 +451,11 @@ void mrpc_call_drop(struct minirpc_call *call)
 	if (!call->has_handle)
 		return;
 	mrpc_call_ref(call);
+	if (call->chain != NULL && !call->gone && !call->told_end) /* what on_close will say */
+		call->in_status = (struct minirpc_status){ .code = MINIRPC_CANCELLED,
+							   .message = "cancelled" };
 	mrpc_lane_cut(&call->in);
-	mrpc_lane_cut(&call->out);
+	cut_out(call);
 	mrpc_timer_stop(&call->deadline_timer);
 	leave_transport(call);
 	mrpc_call_release(call);

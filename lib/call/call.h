@@ -21,6 +21,8 @@
 struct minirpc_retry_policy; /* service_config.h */
 struct minirpc_hedging_policy;
 struct mrpc_config; /* client/config.h */
+struct mrpc_chain;
+struct mrpc_interceptors;
 
 enum mrpc_role { MRPC_CLIENT, MRPC_SERVER };
 
@@ -43,6 +45,9 @@ struct mrpc_call_owner_ops {
 	/* The call is over and may be freed once this returns; it was taken off the transport
 	 * before. */
 	void (*over)(struct minirpc_call *call);
+	/* May be NULL. The HEADERS of a call with interceptors have passed them: from now on it may be
+	 * attached. Not called for a call without. */
+	void (*ready)(struct minirpc_call *call);
 	/* Runs the loop until *done, and keeps the call meanwhile. The owner may be gone when it
 	 * returns. */
 	int (*wait)(struct minirpc_call *call, const bool *done);
@@ -131,6 +136,7 @@ struct minirpc_call {
 	const struct minirpc_compressor *in_compressor;      /* what grpc-encoding said; NULL: none */
 	const struct minirpc_compressor *out_compressor;     /* what grpc-encoding says; NULL: none */
 	uint32_t accepts;            /* server: bits of compressors->all that the client accepts */
+	struct mrpc_chain *chain;    /* its interceptors; NULL: none */
 	int left;                    /* events before others get their turn */
 	bool was_compressed;         /* the message delivered last */
 	bool plain;                  /* the next messages are not compressed [C-5] */
@@ -154,6 +160,7 @@ struct mrpc_call_config {
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts;
 	const char *const *hand_down; /* server: of the same life; NULL: what server.h says */
+	struct mrpc_interceptors *interceptors;       /* server: the owner's; NULL: none */
 	const struct mrpc_compressors *compressors;   /* must outlive the calls; NULL: none */
 	const struct minirpc_compressor *compression; /* client: of requests. server: of responses,
 							 where the client accepts it. NULL: none */

@@ -11,6 +11,8 @@
  * could not even send its end. */
 #include "call/deliver.h"
 
+#include "call/chain.h"
+
 #include <errno.h>
 
 /* So many events in one go; then others get their turn. */
@@ -49,8 +51,20 @@ static bool tell_end(struct minirpc_call *call)
 	return false;
 }
 
+/* A part that is not a message meets the interceptors. False: it does not go on, or not yet. */
+static bool passes(struct minirpc_call *call, enum mrpc_part_kind kind)
+{
+	if (call->chain == NULL)
+		return true;
+	if (!mrpc_chain_is_busy(call))
+		mrpc_chain_begin(call->chain, kind, NULL);
+	return mrpc_chain_receive(call->chain);
+}
+
 static bool deliver_headers(struct minirpc_call *call)
 {
+	if (!passes(call, MRPC_HEADERS))
+		return true;
 	mrpc_lane_next(&call->in);
 	call->headers_told = true;
 	if (call->events != NULL && call->events->on_headers != NULL)
@@ -71,7 +85,7 @@ static bool breach(struct minirpc_call *call, const char *text)
 	 * it likes. */
 	mrpc_call_keep_status(call, &call->out_status, &status);
 	mrpc_call_keep_status(call, &call->in_status, &status);
-	mrpc_lane_end(&call->out);
+	mrpc_call_end_out(call);
 	mrpc_call_kill_children(call);
 	return tell_end(call);
 }
@@ -114,10 +128,46 @@ static bool inflate(struct minirpc_call *call, struct mrpc_part **part)
 	return true;
 }
 
+static void tell_message(struct minirpc_call *call, struct mrpc_part *part)
+{
+	const struct minirpc_message message = {
+		.data = mrpc_part_data(part),
+		.len = part->len,
+		.compressed = part->compressed,
+	};
+
+	call->was_compressed = part->compressed;
+	if (call->events != NULL && call->events->on_message != NULL)
+		call->events->on_message(call, &message, call->user);
+	mrpc_part_free(part);
+}
+
+/* As the usual way, with the interceptors in between: its credit goes back when they let it pass. */
+static bool deliver_shown(struct minirpc_call *call)
+{
+	struct mrpc_part *part;
+
+	if (!mrpc_chain_is_busy(call)) {
+		size_t credit;
+
+		part = mrpc_lane_borrow(&call->in);
+		credit = part->credit;
+		if (part->compressed && !inflate(call, &part))
+			return true;
+		part->credit = credit;
+		mrpc_chain_begin(call->chain, MRPC_MESSAGE, part);
+	}
+	if (!mrpc_chain_receive(call->chain))
+		return true;
+	part = mrpc_chain_take(call->chain);
+	mrpc_lane_settle(&call->in, part);
+	tell_message(call, part);
+	return true;
+}
+
 static bool deliver_message(struct minirpc_call *call)
 {
 	struct mrpc_part *part = mrpc_lane_peek(&call->in);
-	struct minirpc_message message;
 
 	if (mrpc_call_receives_one(call)) {
 		const struct mrpc_part *behind = part->next;
@@ -135,40 +185,74 @@ static bool deliver_message(struct minirpc_call *call)
 		}
 	}
 
+	if (call->chain != NULL)
+		return deliver_shown(call);
 	part = mrpc_lane_take(&call->in);
 	if (part->compressed && !inflate(call, &part))
 		return true;
-	message = (struct minirpc_message){
-		.data = mrpc_part_data(part),
-		.len = part->len,
-		.compressed = part->compressed,
-	};
-	call->was_compressed = part->compressed;
-	if (call->events != NULL && call->events->on_message != NULL)
-		call->events->on_message(call, &message, call->user);
-	mrpc_part_free(part);
+	tell_message(call, part);
 	return true;
+}
+
+/* A method with one message in this direction has had none. */
+static bool had_none(const struct minirpc_call *call)
+{
+	if (!mrpc_call_receives_one(call))
+		return false;
+	return call->chain == NULL ? call->in.messages == 0 : !call->chain->told_message;
+}
+
+static void need_response(struct minirpc_call *call)
+{
+	if (call->in_status.code == MINIRPC_OK && had_none(call))
+		call->in_status = (struct minirpc_status){
+			.code = MINIRPC_UNIMPLEMENTED,
+			.message = "no response",
+		};
 }
 
 static bool deliver_end(struct minirpc_call *call)
 {
-	bool none = call->in.messages == 0 && mrpc_call_receives_one(call);
-
-	mrpc_lane_next(&call->in);
 	if (call->role == MRPC_CLIENT) {
-		if (none && call->in_status.code == MINIRPC_OK)
-			call->in_status = (struct minirpc_status){
-				.code = MINIRPC_UNIMPLEMENTED,
-				.message = "no response",
-			};
+		need_response(call);
+		if (call->chain != NULL) {
+			if (!passes(call, MRPC_END))
+				return true;
+			need_response(call); /* whatever status they have made of it */
+		}
+		mrpc_lane_next(&call->in);
 		return tell_end(call);
 	}
-	if (none)
+	if (had_none(call)) {
+		mrpc_lane_next(&call->in);
 		return breach(call, "no request");
+	}
+	if (!passes(call, MRPC_END))
+		return true;
+	mrpc_lane_next(&call->in);
 	call->half_closed = true;
 	if (call->events != NULL && call->events->on_half_close != NULL)
 		call->events->on_half_close(call, call->user);
 	return true;
+}
+
+bool mrpc_call_is_paused(const struct minirpc_call *call)
+{
+	return call->paused && !call->in.was_cut;
+}
+
+/* What the interceptors have had at hand before: if it passes now it is told. */
+static bool deliver_busy(struct minirpc_call *call)
+{
+	const struct mrpc_passage *received = &call->chain->received;
+
+	if (received->held)
+		return false;
+	if (received->kind == MRPC_HEADERS)
+		return deliver_headers(call);
+	if (mrpc_call_is_paused(call))
+		return false;
+	return received->kind == MRPC_MESSAGE ? deliver_shown(call) : deliver_end(call);
 }
 
 /* One event, or none. True: there may be more. */
@@ -180,18 +264,23 @@ static bool deliver_one(struct minirpc_call *call)
 		return false;
 	if (call->gone || call->answered)
 		return tell_end(call);
+	if (mrpc_chain_is_busy(call))
+		return deliver_busy(call);
 	if (part == NULL)
 		return false;
 	if (part->kind == MRPC_HEADERS)
 		return deliver_headers(call);
-	if (call->paused && !call->in.was_cut)
+	if (mrpc_call_is_paused(call))
 		return false;
 	return part->kind == MRPC_MESSAGE ? deliver_message(call) : deliver_end(call);
 }
 
 static void tell_room(struct minirpc_call *call)
 {
-	if (mrpc_call_is_over(call) || !call->want_room || !mrpc_lane_has_room(&call->out))
+	if (mrpc_call_is_over(call) || !call->want_room)
+		return;
+	if (call->chain == NULL ? !mrpc_lane_has_room(&call->out)
+				: !mrpc_chain_has_much_room(call->chain))
 		return;
 	call->want_room = false;
 	if (call->events != NULL && call->events->on_writable != NULL)

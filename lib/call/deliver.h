@@ -17,6 +17,18 @@ void mrpc_call_kill_with(struct minirpc_call *call, const struct minirpc_status 
 /* Server: answers in the handler's place, which hears of it by on_end. Returns 0 or -EPIPE. */
 int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_status *status);
 
+/* The answer of a server's handler, made into one that its method allows. */
+void mrpc_call_set_answer(struct minirpc_call *call, const struct minirpc_status *status);
+
+/* Pushes a message into the out lane, after headers. Takes ownership unless it fails with -EPIPE. */
+int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part);
+
+/* Nothing is told to the user but headers, and an end that came early. */
+bool mrpc_call_is_paused(const struct minirpc_call *call);
+
+/* Server: ends what is sent behind what has passed the interceptors; the rest is dropped. */
+void mrpc_call_end_out(struct minirpc_call *call);
+
 void mrpc_call_kill_children(struct minirpc_call *call);
 
 /* A message was refused by more than its prefix. */

@@ -217,6 +217,33 @@ struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane)
 	return advance(lane);
 }
 
+struct mrpc_part *mrpc_lane_borrow(struct mrpc_lane *lane)
+{
+	struct mrpc_part *part = lane->cursor;
+	size_t credit = part->credit;
+	bool awaited = lane->awaited;
+
+	part->credit = 0;
+	lane->awaited = false;
+	mrpc_lane_take(lane);
+	part->credit = credit;
+	lane->awaited = awaited;
+	lane->lent = true;
+	return part;
+}
+
+void mrpc_lane_settle(struct mrpc_lane *lane, const struct mrpc_part *part)
+{
+	bool heard = part->credit > 0 || (lane->awaited && lane->cursor == NULL);
+
+	lane->lent = false;
+	lane->taken += part->credit;
+	if (lane->cursor == NULL)
+		lane->awaited = false;
+	if (heard)
+		wake_writer(lane);
+}
+
 bool mrpc_lane_is_over(const struct mrpc_lane *lane)
 {
 	return lane->over;

@@ -32,6 +32,7 @@ struct mrpc_lane {
 	bool awaited;  /* the writer wants to hear when everything has been read */
 	bool was_cut;  /* ended by mrpc_lane_cut: whoever reads must not finish politely */
 	bool over;     /* the end has been read */
+	bool lent;     /* the reader has borrowed a message */
 	struct mrpc_part headers, end; /* embedded, so that beginning and ending never allocate */
 };
 
@@ -76,6 +77,11 @@ void mrpc_lane_give_back(struct mrpc_lane *lane);
 /* Moves the cursor over that message and gives it to the caller, who frees it. Not while retained.
  */
 struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane);
+
+/* As take, but the message counts as unread for its writer (credit, `awaited`) until it is settled. One at
+ * a time. */
+struct mrpc_part *mrpc_lane_borrow(struct mrpc_lane *lane);
+void mrpc_lane_settle(struct mrpc_lane *lane, const struct mrpc_part *part);
 
 /* True once the end has been read. */
 bool mrpc_lane_is_over(const struct mrpc_lane *lane);

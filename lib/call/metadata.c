@@ -154,6 +154,21 @@ int mrpc_metadata_add_all(struct minirpc_metadata *metadata, const struct minirp
 	return 0;
 }
 
+void mrpc_metadata_remove(struct minirpc_metadata *metadata, const char *key, size_t among)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->count; i++) {
+		const struct minirpc_field *field = &metadata->fields[i];
+
+		if (i < among && strcmp(field->key, key) == 0)
+			metadata->bytes -= wire_size(key, strlen(key), field->len);
+		else
+			metadata->fields[kept++] = *field;
+	}
+	metadata->count = kept;
+}
+
 size_t minirpc_metadata_count(const struct minirpc_metadata *metadata)
 {
 	return metadata == NULL ? 0 : metadata->count;

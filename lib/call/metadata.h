@@ -24,6 +24,9 @@ int mrpc_metadata_add(struct minirpc_metadata *metadata, const char *key, size_t
  * key, value that is not printable ASCII), -ENOMEM; on failure nothing was added. */
 int mrpc_metadata_add_all(struct minirpc_metadata *metadata, const struct minirpc_field *fields);
 
+/* Takes away every field of that key among the first `among`. */
+void mrpc_metadata_remove(struct minirpc_metadata *metadata, const char *key, size_t among);
+
 /* M-1: 0-9 a-z _ - . and not empty. */
 bool mrpc_metadata_key_is_valid(const char *key, size_t len);
 /* M-4 and HTTP/2's own: may not be set by a user. */

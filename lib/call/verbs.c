@@ -3,6 +3,7 @@
  * lane does the rest in its own turn. */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "call/chain.h"
 #include "call/deliver.h"
 
 #include <errno.h>
@@ -11,9 +12,16 @@
 
 #define METADATA_MAX (16u << 10) /* [M-5] */
 
-static bool is_closed(const struct minirpc_call *call)
+static bool is_closed(struct minirpc_call *call)
 {
-	return mrpc_call_is_over(call) || call->gone || call->out.state == MRPC_LANE_ENDED;
+	return mrpc_call_is_over(call) || call->gone ||
+	       mrpc_call_outer(call)->state == MRPC_LANE_ENDED;
+}
+
+static bool has_room(struct minirpc_call *call)
+{
+	return call->chain == NULL ? mrpc_lane_has_room(&call->out)
+				   : mrpc_chain_has_room(call->chain);
 }
 
 static int may_send(struct minirpc_call *call, size_t len)
@@ -22,16 +30,16 @@ static int may_send(struct minirpc_call *call, size_t len)
 		return -EPIPE;
 	if (len > call->max_send_message)
 		return -EMSGSIZE;
-	if (call->out.messages > 0 && mrpc_call_sends_one(call))
+	if (mrpc_call_outer(call)->messages > 0 && mrpc_call_sends_one(call))
 		return -EPROTO;
-	if (!mrpc_lane_has_room(&call->out)) {
+	if (!has_room(call)) {
 		call->want_room = true;
 		return -EAGAIN;
 	}
 	return 0;
 }
 
-static int push(struct minirpc_call *call, struct mrpc_part *part)
+int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
 {
 	struct mrpc_lane *out = &call->out;
 
@@ -46,10 +54,16 @@ static int push(struct minirpc_call *call, struct mrpc_part *part)
 	return mrpc_lane_push(out, part);
 }
 
-/* An empty message would only grow. */
+static int push(struct minirpc_call *call, struct mrpc_part *part)
+{
+	return call->chain == NULL ? mrpc_call_push_out(call, part)
+				   : mrpc_chain_push(call->chain, part);
+}
+
+/* An empty message would only grow. Interceptors see it before it is. */
 static bool is_compressed(const struct minirpc_call *call, size_t len)
 {
-	return call->out_compressor != NULL && !call->plain && len > 0;
+	return call->out_compressor != NULL && !call->plain && len > 0 && call->chain == NULL;
 }
 
 static int compress(const struct minirpc_call *call, struct mrpc_part **ret_part, const void *data,
@@ -126,7 +140,7 @@ void minirpc_call_compress(minirpc_call *call, bool compress)
 
 /* What a handler says that its method does not allow is turned into what the client would see
  * anyway. */
-static void set_answer(struct minirpc_call *call, const struct minirpc_status *status)
+void mrpc_call_set_answer(struct minirpc_call *call, const struct minirpc_status *status)
 {
 	static const struct minirpc_status ok = { .message = "" };
 	static const struct minirpc_status nothing = {
@@ -137,7 +151,7 @@ static void set_answer(struct minirpc_call *call, const struct minirpc_status *s
 	if (status == NULL)
 		status = &ok;
 	if (status->code == MINIRPC_OK && call->method != NULL && mrpc_call_sends_one(call) &&
-	    call->out.messages == 0)
+	    mrpc_call_outer(call)->messages == 0)
 		status = &nothing;
 	if (status->code == MINIRPC_OK)
 		call->out_status = ok; /* no text with OK [S-2] */
@@ -148,11 +162,11 @@ static void set_answer(struct minirpc_call *call, const struct minirpc_status *s
 int minirpc_call_end(minirpc_call *call, const struct minirpc_status *status)
 {
 	if (call->role == MRPC_CLIENT)
-		return is_closed(call) ? -EPIPE : mrpc_lane_end(&call->out);
+		return is_closed(call) ? -EPIPE : mrpc_lane_end(mrpc_call_outer(call));
 
-	if (call->out.state != MRPC_LANE_ENDED) {
-		set_answer(call, status);
-		mrpc_lane_end(&call->out);
+	if (mrpc_call_outer(call)->state != MRPC_LANE_ENDED) {
+		mrpc_call_set_answer(call, status);
+		mrpc_lane_end(mrpc_call_outer(call));
 	}
 	mrpc_call_release(call);
 	return 0;
@@ -225,7 +239,7 @@ void minirpc_call_pause(minirpc_call *call)
 void minirpc_call_resume(minirpc_call *call)
 {
 	call->paused = false;
-	if (mrpc_lane_peek(&call->in) != NULL)
+	if (mrpc_lane_peek(&call->in) != NULL || call->chain != NULL)
 		mrpc_turn_wake(call->place.turn, &call->task);
 }
 
@@ -266,10 +280,11 @@ int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *me
 {
 	int r;
 
-	if (call->role != MRPC_SERVER || is_closed(call) || call->out.state != MRPC_LANE_IDLE)
+	if (call->role != MRPC_SERVER || is_closed(call) ||
+	    mrpc_call_outer(call)->state != MRPC_LANE_IDLE)
 		return -EPIPE;
 	r = set_metadata(call, &call->out_headers, metadata);
-	return r < 0 ? r : mrpc_lane_push_headers(&call->out);
+	return r < 0 ? r : mrpc_lane_push_headers(mrpc_call_outer(call));
 }
 
 int minirpc_call_set_compression(minirpc_call *call, const char *name)
@@ -277,7 +292,8 @@ int minirpc_call_set_compression(minirpc_call *call, const char *name)
 	const struct minirpc_compressor *compressor;
 	int r;
 
-	if (call->role != MRPC_SERVER || is_closed(call) || call->out.state != MRPC_LANE_IDLE)
+	if (call->role != MRPC_SERVER || is_closed(call) ||
+	    mrpc_call_outer(call)->state != MRPC_LANE_IDLE)
 		return -EPIPE;
 	r = mrpc_compressors_choose(call->compressors, name, &compressor);
 	if (r < 0)

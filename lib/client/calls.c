@@ -77,9 +77,34 @@ static int wait_until(minirpc_call *call, const bool *done)
 	return r;
 }
 
+/* Straight onto the connection if there is one. Returns 0, also when it waits for one; otherwise the
+ * call is as before. */
+static int start(minirpc_channel *channel, minirpc_call *call)
+{
+	int r = -ESHUTDOWN;
+
+	if (!call->gone && channel->state == MINIRPC_READY && mrpc_list_is_empty(&channel->waiting))
+		r = mrpc_subchannel_open(&channel->subchannel, call);
+	if (r < 0 && r != -ESHUTDOWN)
+		return r;
+	if (r == 0)
+		runs(channel, call);
+	else
+		wait_for_connection(channel, call);
+	return 0;
+}
+
+/* Its headers have passed the interceptors. */
+static void ready(minirpc_call *call)
+{
+	if (start(call->owner, call) < 0)
+		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+}
+
 static const struct mrpc_call_owner_ops owner_ops = {
 	.attempt_failed = attempt_failed,
 	.over = over,
+	.ready = ready,
 	.wait = wait_until,
 };
 
@@ -230,6 +255,10 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 		r = -E2BIG;
 		goto err_call;
 	}
+	if (channel->interceptors.count > 0 || options->interceptors != NULL)
+		r = mrpc_call_intercept(call, &channel->interceptors, options->interceptors, false);
+	if (r < 0)
+		goto err_call;
 	*ret_call = call;
 	return 0;
 
@@ -269,11 +298,11 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	if (timeout < 0)
 		mrpc_call_kill(call, MINIRPC_DEADLINE_EXCEEDED, "deadline exceeded");
 
-	/* The usual case: straight onto the connection. */
-	r = -ESHUTDOWN;
-	if (!call->gone && channel->state == MINIRPC_READY && mrpc_list_is_empty(&channel->waiting))
-		r = mrpc_subchannel_open(&channel->subchannel, call);
-	if (r < 0 && r != -ESHUTDOWN) {
+	if (call->chain != NULL)
+		runs(channel, call); /* in the hands of its interceptors */
+	else
+		r = start(channel, call);
+	if (r < 0) {
 		mrpc_call_drop(call);
 		return r;
 	}
@@ -282,11 +311,6 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	call->owner = channel;
 	call->owner_ops = &owner_ops;
 	mrpc_config_ref(call->config);
-	if (r == 0)
-		runs(channel, call);
-	else
-		wait_for_connection(channel, call);
-
 	*ret_call = call;
 	return 0;
 }

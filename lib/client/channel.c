@@ -173,6 +173,9 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 			goto err_texts;
 		channel->owns_loop = true;
 	}
+	r = mrpc_interceptors_init(&channel->interceptors, options->interceptors);
+	if (r < 0)
+		goto err_own_loop;
 	if (options->tls != NULL)
 		channel->tls = minirpc_tls_ref(options->tls);
 	r = mrpc_channel_configure(channel, options);
@@ -187,6 +190,8 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 err_loop:
 	mrpc_channel_forget_config(channel);
 	minirpc_tls_unref(channel->tls);
+	mrpc_interceptors_clear(&channel->interceptors);
+err_own_loop:
 	if (channel->owns_loop)
 		minirpc_loop_free(channel->loop);
 err_texts:
@@ -208,6 +213,7 @@ minirpc_channel *minirpc_channel_free(minirpc_channel *channel)
 
 	mrpc_channel_drop_calls(channel);
 	mrpc_subchannel_clear(&channel->subchannel);
+	mrpc_interceptors_clear(&channel->interceptors);
 	mrpc_task_sleep(&channel->task);
 	mrpc_task_sleep(&channel->watch_task);
 	mrpc_channel_forget_config(channel);

@@ -3,7 +3,7 @@
 #ifndef MRPC_CLIENT_CHANNEL_H
 #define MRPC_CLIENT_CHANNEL_H
 
-#include "call/call.h"
+#include "call/chain.h"
 #include "client/config.h"
 #include "client/subchannel.h"
 
@@ -17,6 +17,7 @@ struct minirpc_channel {
 	struct mrpc_target target;
 	char *authority, *user_agent;
 	struct mrpc_compressors compressors;
+	struct mrpc_interceptors interceptors;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */
@@ -32,7 +33,7 @@ struct minirpc_channel {
 	struct minirpc_retry_policy retry_safe; /* max_attempts 0: none */
 
 	struct mrpc_list waiting; /* calls without a connection */
-	struct mrpc_list running; /* calls on one */
+	struct mrpc_list running; /* calls on one, and those whose headers an interceptor has */
 	struct mrpc_task task;    /* does for the waiting calls what the state allows */
 
 	struct mrpc_task watch_task;

@@ -18,6 +18,8 @@
 /* Nothing undelivered lies before the message under assembly. */
 static bool is_first(const struct minirpc_call *call)
 {
+	if (call->in.lent)
+		return false;
 	return call->in.cursor == NULL || call->in.tail->kind == MRPC_HEADERS;
 }
 

@@ -85,12 +85,13 @@ static void on_headers(struct minirpc_call *call, const struct minirpc_metadata 
 		route->events->on_headers(call, metadata, route->user);
 }
 
-/* The peer left before the call was routed: nobody else has its handle. The server may be gone. */
+/* Over before the call was routed: the peer left, or an interceptor held it until its time was up and
+ * the answer is on its way. Nobody else has its handle. The server may be gone. */
 static void on_end(struct minirpc_call *call, const struct minirpc_status *status, void *user)
 {
 	(void)status;
 	(void)user;
-	minirpc_call_cancel(call);
+	minirpc_call_end(call, NULL);
 }
 
 const struct minirpc_call_events mrpc_server_accept = { .on_headers = on_headers,

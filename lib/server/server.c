@@ -70,6 +70,7 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 			.max_receive_message = options->max_receive_message,
 			.max_send_message = options->max_send_message,
 			.compressors = &server->compressors,
+			.interceptors = &server->interceptors,
 		},
 		.limits = options->limits,
 		.max_connections =
@@ -91,6 +92,8 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	if (r == 0)
 		r = mrpc_compressors_choose(&server->compressors, options->compression,
 					    &server->call.compression);
+	if (r == 0)
+		r = mrpc_interceptors_init(&server->interceptors, options->interceptors);
 	if (r == 0 && options->hand_down != NULL)
 		r = mrpc_server_copy_hand_down(&server->hand_down, options->hand_down);
 	if (r < 0)
@@ -117,6 +120,7 @@ err_sweep:
 err_tls:
 	minirpc_tls_unref(server->tls);
 err_server:
+	mrpc_interceptors_clear(&server->interceptors);
 	mrpc_free(server->hand_down);
 	mrpc_free(server);
 	return r;
@@ -145,6 +149,7 @@ minirpc_server *minirpc_server_free(minirpc_server *server)
 					"the server is shutting down");
 		mrpc_server_connection_free(connection);
 	}
+	mrpc_interceptors_clear(&server->interceptors);
 	mrpc_router_clear(&server->router);
 	mrpc_timer_unbind(&server->grace);
 	mrpc_timer_unbind(&server->sweep);

@@ -4,7 +4,7 @@
 #define MRPC_SERVER_SERVER_H
 
 #include "base/list.h"
-#include "call/call.h"
+#include "call/chain.h"
 #include "h2/conn.h"
 #include "io/host_conn.h"
 #include "io/link.h"
@@ -25,6 +25,7 @@ struct minirpc_server {
 	minirpc_loop *loop;
 	minirpc_tls *tls; /* NULL: clear text */
 	struct mrpc_compressors compressors;
+	struct mrpc_interceptors interceptors;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/* Chain: the interceptors of one call, and the parts that are on their way through them.
+ *
+ *	sent      verbs --> outer lane --> [ at hand: hook, hook, ... ] --> out lane --> transport
+ *	received  user  <-------- [ ..., hook, hook :at hand ] <-- in lane <-- transport
+ *
+ * In each direction one part is at hand, and `at` counts the hooks that have let it pass; a hook that
+ * holds it stops that direction and nothing else. What is received is shown by the call's own task
+ * just before the user would hear of it (deliver.c), so the in lane is all the queue it needs. What is
+ * sent waits in a lane of its own, since the verbs must not run user code: the chain's task takes it
+ * from there. HEADERS and END lie embedded in their lanes until they have passed, a message is taken
+ * out, so that nobody's verb can free it while a hook looks at it.
+ *
+ * Compression comes after the hooks, and what is kept for another attempt lies behind them.
+ *
+ * The chain keeps the call until its on_close has been told: when the handle is given back and the
+ * transport has let go, so that what a server says about the call is true. That happens in the
+ * chain's own task, unless the owner (channel or server) is freed: then at once, since what the
+ * uses point to may go with it. */
+#include "call/chain.h"
+
+#include "base/alloc.h"
+#include "call/deliver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdalign.h>
+
+/* So many parts in one go; then others get their turn. */
+#define BATCH 256
+
+/* ---- Lists ---- */
+
+static size_t count_uses(const struct minirpc_use *uses)
+{
+	size_t count = 0;
+
+	while (uses != NULL && uses[count].interceptor != NULL)
+		count++;
+	return count;
+}
+
+int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct minirpc_use *uses)
+{
+	size_t count = count_uses(uses), size;
+
+	*interceptors = (struct mrpc_interceptors){ 0 };
+	mrpc_list_init(&interceptors->chains);
+	if (count == 0)
+		return 0;
+	if (!mrpc_mul(count, sizeof *uses, &size))
+		return -ENOMEM;
+	interceptors->uses = mrpc_alloc(size);
+	if (interceptors->uses == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		interceptors->uses[i] = uses[i];
+	interceptors->count = count;
+	return 0;
+}
+
+static void close_chain(struct mrpc_chain *chain);
+
+void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
+{
+	struct mrpc_list *node;
+
+	while (interceptors->chains.next != NULL &&
+	       (node = mrpc_list_pop(&interceptors->chains)) != NULL) {
+		struct mrpc_chain *chain = mrpc_container(node, struct mrpc_chain, node);
+
+		if (chain->shown != NULL) /* one of its hooks frees us */
+			chain->due = true;
+		else
+			close_chain(chain);
+	}
+	mrpc_free(interceptors->uses);
+	interceptors->uses = NULL;
+	interceptors->count = 0;
+}
+
+/* ---- Making one ---- */
+
+struct plan {
+	struct mrpc_chain *chain; /* NULL: only count */
+	bool all, per_attempt;
+	size_t count, bytes; /* of the data of each, rounded up */
+	uint8_t *data;
+	bool too_large;
+};
+
+static size_t round_up(size_t size)
+{
+	const size_t unit = alignof(max_align_t);
+
+	return size > SIZE_MAX - unit ? SIZE_MAX : (size + unit - 1) / unit * unit;
+}
+
+static void plan_use(struct plan *plan, const struct minirpc_use *use)
+{
+	const struct minirpc_interceptor *interceptor = use->interceptor;
+	size_t size = round_up(interceptor->data_size);
+
+	if (!plan->all && interceptor->per_attempt != plan->per_attempt)
+		return;
+	if (plan->chain != NULL)
+		plan->chain->hooks[plan->count] = (struct minirpc_hook){
+			.chain = plan->chain,
+			.interceptor = interceptor,
+			.user = use->user,
+			.data = plan->data + plan->bytes,
+		};
+	plan->count++;
+	if (!mrpc_add(plan->bytes, size, &plan->bytes))
+		plan->too_large = true;
+}
+
+static void plan_all(struct plan *plan, const struct mrpc_interceptors *owner,
+		     const struct minirpc_use *own)
+{
+	for (size_t i = 0; i < owner->count; i++)
+		plan_use(plan, &owner->uses[i]);
+	for (; own != NULL && own->interceptor != NULL; own++)
+		plan_use(plan, own);
+}
+
+static void run(struct mrpc_task *task);
+
+int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
+			const struct minirpc_use *own, bool per_attempt)
+{
+	struct plan plan = { .all = call->role == MRPC_SERVER, .per_attempt = per_attempt };
+	struct mrpc_chain *chain;
+	size_t head, size;
+
+	assert(call->chain == NULL);
+	plan_all(&plan, owner, own);
+	if (plan.count == 0)
+		return 0;
+	if (plan.too_large || !mrpc_mul(plan.count, sizeof *chain->hooks, &head) ||
+	    !mrpc_add(head, sizeof *chain, &head))
+		return -ENOMEM;
+	head = round_up(head);
+	if (!mrpc_add(head, plan.bytes, &size))
+		return -ENOMEM;
+	chain = mrpc_arena_alloc(&call->arena, size); /* zeroed */
+	if (chain == NULL)
+		return -ENOMEM;
+
+	chain->call = mrpc_call_ref(call);
+	chain->task = (struct mrpc_task){ .phase = MRPC_DELIVER, .run = run };
+	chain->sent.sent = true;
+	mrpc_list_push(&owner->chains, &chain->node);
+	mrpc_lane_init(&chain->out, call->place.turn);
+	chain->out.reader = call->out.writer = &chain->task;
+	chain->out.writer = &call->task;
+	chain->out.limit = call->out.limit;
+	chain->count = plan.count;
+	plan = (struct plan){ .chain = chain,
+			      .all = plan.all,
+			      .per_attempt = per_attempt,
+			      .data = (uint8_t *)chain + head };
+	plan_all(&plan, owner, own);
+
+	call->chain = chain;
+	if (call->role == MRPC_CLIENT) {
+		mrpc_lane_clear(&call->out);
+		call->out.state = MRPC_LANE_IDLE;
+		mrpc_lane_push_headers(&chain->out);
+	}
+	return 0;
+}
+
+/* ---- The end of one ---- */
+
+static void forget_part(struct mrpc_passage *passage)
+{
+	mrpc_part_free(passage->part);
+	passage->part = NULL;
+	passage->busy = passage->held = false;
+}
+
+/* What a server's client was answered, or why it left; what a client's user was told. */
+static const struct minirpc_status *last_status(const struct minirpc_call *call)
+{
+	if (call->role == MRPC_SERVER && call->out.over && !call->out.was_cut)
+		return &call->out_status;
+	return &call->in_status;
+}
+
+static void close_chain(struct mrpc_chain *chain)
+{
+	struct minirpc_call *call = chain->call;
+
+	if (chain->closed)
+		return;
+	chain->closed = true;
+	mrpc_list_remove(&chain->node);
+	mrpc_task_sleep(&chain->task);
+	forget_part(&chain->sent);
+	forget_part(&chain->received);
+	mrpc_lane_cut(&chain->out);
+	mrpc_lane_clear(&chain->out);
+	mrpc_task_sleep(&chain->task);
+	for (size_t i = 0; i < chain->count; i++) {
+		struct minirpc_hook *hook = &chain->hooks[i];
+
+		if (hook->seen && hook->interceptor->on_close != NULL)
+			hook->interceptor->on_close(hook, last_status(call), hook->user);
+	}
+	mrpc_call_unref(call);
+}
+
+static bool is_seen(const struct mrpc_chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++)
+		if (chain->hooks[i].seen)
+			return true;
+	return false;
+}
+
+void mrpc_chain_look(struct mrpc_chain *chain)
+{
+	if (chain->closed || chain->call->has_handle || chain->call->transport != NULL)
+		return;
+	if (is_seen(chain))
+		mrpc_turn_wake(chain->call->place.turn, &chain->task);
+	else
+		close_chain(chain); /* nobody to tell */
+}
+
+void mrpc_chain_cut(struct mrpc_chain *chain)
+{
+	mrpc_lane_cut(&chain->out);
+	if (chain->shown != &chain->sent)
+		forget_part(&chain->sent);
+}
+
+/* ---- Through the hooks ---- */
+
+struct minirpc_hook *mrpc_chain_hook(struct mrpc_chain *chain, const struct mrpc_passage *passage)
+{
+	bool forward = (chain->call->role == MRPC_CLIENT) == passage->sent;
+
+	if (passage->at >= chain->count)
+		return NULL;
+	return &chain->hooks[forward ? passage->at : chain->count - 1 - passage->at];
+}
+
+bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
+{
+	const struct minirpc_call *call = chain->call;
+
+	if (chain->closed)
+		return true;
+	if (passage->sent)
+		return chain->out.was_cut;
+	return call->gone || call->answered || mrpc_call_is_over(call);
+}
+
+struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
+					     const struct mrpc_passage *passage)
+{
+	struct minirpc_call *call = chain->call;
+
+	if (passage->kind == MRPC_HEADERS)
+		return passage->sent ? &call->out_headers : &call->in_headers;
+	if (passage->kind == MRPC_END && (call->role == MRPC_SERVER) == passage->sent)
+		return passage->sent ? &call->out_trailers : &call->in_trailers;
+	return NULL;
+}
+
+static enum minirpc_verdict show(struct mrpc_chain *chain, struct mrpc_passage *passage,
+				 struct minirpc_hook *hook)
+{
+	const struct minirpc_interceptor *interceptor = hook->interceptor;
+	enum minirpc_verdict (*fn)(minirpc_hook *, const struct minirpc_part *, void *) =
+		passage->sent ? interceptor->on_send : interceptor->on_receive;
+	struct minirpc_part view = { .kind = (enum minirpc_part_kind)passage->kind };
+	enum minirpc_verdict verdict;
+
+	hook->seen = true;
+	passage->resumed = passage->stopped = passage->has_stop = false;
+	if (fn == NULL)
+		return MINIRPC_PASS;
+	view.metadata = mrpc_chain_metadata(chain, passage);
+	if (passage->part != NULL) {
+		view.data = mrpc_part_data(passage->part);
+		view.len = passage->part->len;
+	} else if (passage->kind == MRPC_END && view.metadata != NULL) {
+		view.status = passage->sent ? &chain->call->out_status : &chain->call->in_status;
+	}
+	chain->shown = passage;
+	verdict = fn(hook, &view, hook->user);
+	chain->shown = NULL;
+	return verdict;
+}
+
+/* OK ends no call early: a response might be missing that it promises. */
+static void stop(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	static const struct minirpc_status none = { .code = MINIRPC_INTERNAL,
+						    .message = "stopped by an interceptor" };
+	struct minirpc_call *call = chain->call;
+	struct minirpc_status status = none;
+
+	if (passage->has_stop && passage->stop.code != MINIRPC_OK)
+		status = passage->stop;
+	forget_part(passage);
+	if (call->role == MRPC_CLIENT)
+		mrpc_call_kill_with(call, &status);
+	else if (mrpc_call_answer_early(call, &status) == 0 && !call->headers_told)
+		mrpc_call_release(call); /* nobody has heard of it */
+}
+
+/* True: all have let it pass. False: it is held, or the call is over in this direction. */
+static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	while (passage->at < chain->count) {
+		enum minirpc_verdict verdict;
+
+		if (passage->stopped) {
+			stop(chain, passage);
+			return false;
+		}
+		if (passage->held)
+			return false;
+		verdict = show(chain, passage, mrpc_chain_hook(chain, passage));
+		if (chain->due)
+			close_chain(chain);
+		if (mrpc_chain_is_cut(chain, passage)) {
+			forget_part(passage);
+			return false;
+		}
+		if (verdict == MINIRPC_HOLD) {
+			passage->held = !passage->resumed;
+			chain->last = passage;
+			if (passage->resumed && !passage->stopped)
+				passage->at++;
+		} else {
+			passage->stopped = verdict != MINIRPC_PASS;
+			if (!passage->stopped)
+				passage->at++;
+		}
+	}
+	return true;
+}
+
+static void begin(struct mrpc_passage *passage, enum mrpc_part_kind kind, struct mrpc_part *part)
+{
+	passage->busy = true;
+	passage->held = passage->stopped = false;
+	passage->at = 0;
+	passage->kind = kind;
+	passage->part = part;
+}
+
+/* ---- Received ---- */
+
+void mrpc_chain_begin(struct mrpc_chain *chain, enum mrpc_part_kind kind, struct mrpc_part *part)
+{
+	begin(&chain->received, kind, part);
+}
+
+bool mrpc_chain_receive(struct mrpc_chain *chain)
+{
+	struct mrpc_passage *passage = &chain->received;
+
+	if (!pass(chain, passage))
+		return false;
+	if (mrpc_call_is_paused(chain->call) && passage->kind != MRPC_HEADERS)
+		return false;
+	passage->busy = false;
+	return true;
+}
+
+struct mrpc_part *mrpc_chain_take(struct mrpc_chain *chain)
+{
+	struct mrpc_part *part = chain->received.part;
+
+	chain->received.part = NULL;
+	chain->told_message = true;
+	return part;
+}
+
+/* ---- Sent ---- */
+
+static size_t weight(const struct mrpc_part *part)
+{
+	return part == NULL ? 0 : MRPC_PREFIX + part->len;
+}
+
+static size_t waiting(const struct mrpc_chain *chain)
+{
+	return chain->out.unread + weight(chain->sent.part) + chain->call->out.unread;
+}
+
+static bool refuse(struct mrpc_chain *chain)
+{
+	chain->out.refused = chain->call->out.refused = true;
+	return false;
+}
+
+bool mrpc_chain_has_room(struct mrpc_chain *chain)
+{
+	return waiting(chain) < chain->out.limit || refuse(chain);
+}
+
+bool mrpc_chain_has_much_room(struct mrpc_chain *chain)
+{
+	return waiting(chain) <= chain->out.limit / 2 || refuse(chain);
+}
+
+int mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part)
+{
+	const struct minirpc_call *call = chain->call;
+
+	if (chain->out.state == MRPC_LANE_IDLE)
+		mrpc_lane_push_headers(&chain->out);
+	part->compressed = call->out_compressor != NULL && !call->plain;
+	return mrpc_lane_push(&chain->out, part);
+}
+
+/* False: there is nothing, or no room for it behind the hooks. */
+static bool begin_next(struct mrpc_chain *chain)
+{
+	struct mrpc_part *part = mrpc_lane_peek(&chain->out);
+	enum mrpc_part_kind kind;
+
+	if (part == NULL || chain->out.was_cut)
+		return false;
+	kind = part->kind;
+	if (kind != MRPC_MESSAGE)
+		part = NULL;
+	else if (mrpc_lane_has_room(&chain->call->out))
+		part = mrpc_lane_take(&chain->out);
+	else
+		return false;
+	begin(&chain->sent, kind, part);
+	return true;
+}
+
+static void fail_message(struct minirpc_call *call, int error)
+{
+	struct minirpc_status status = { .code = MINIRPC_INTERNAL,
+					 .message = "the message could not be compressed" };
+
+	if (error == -ENOMEM)
+		status = (struct minirpc_status){ .code = MINIRPC_RESOURCE_EXHAUSTED,
+						  .message = "out of memory" };
+	if (call->role == MRPC_CLIENT)
+		mrpc_call_kill_with(call, &status);
+	else
+		mrpc_call_answer_early(call, &status);
+}
+
+static void push_message(struct mrpc_chain *chain)
+{
+	struct minirpc_call *call = chain->call;
+	struct mrpc_part *part = chain->sent.part, *whole = part;
+	int r;
+
+	chain->sent.part = NULL;
+	if (part->compressed && part->len > 0 && call->out_compressor != NULL) {
+		r = mrpc_part_compress(&part, call->out_compressor, call->place.pool,
+				       mrpc_part_data(whole), whole->len);
+		mrpc_part_free(whole);
+		if (r < 0) {
+			fail_message(call, r);
+			return;
+		}
+	} else {
+		part->compressed = false;
+	}
+	if (mrpc_call_push_out(call, part) < 0)
+		mrpc_part_free(part);
+}
+
+/* One part through the hooks and into the out lane. True: there may be more. */
+static bool move_one(struct mrpc_chain *chain)
+{
+	struct minirpc_call *call = chain->call;
+
+	if (chain->closed || (!chain->sent.busy && !begin_next(chain)))
+		return false;
+	if (!pass(chain, &chain->sent))
+		return false;
+	chain->sent.busy = false;
+	switch (chain->sent.kind) {
+	case MRPC_HEADERS:
+		mrpc_lane_next(&chain->out);
+		mrpc_lane_push_headers(&call->out);
+		if (call->owner_ops != NULL && call->owner_ops->ready != NULL)
+			call->owner_ops->ready(call);
+		break;
+	case MRPC_MESSAGE:
+		push_message(chain);
+		break;
+	case MRPC_END:
+		mrpc_lane_next(&chain->out);
+		mrpc_lane_end(&call->out);
+		break;
+	}
+	return true;
+}
+
+static void run(struct mrpc_task *task)
+{
+	struct mrpc_chain *chain = mrpc_container(task, struct mrpc_chain, task);
+	struct minirpc_call *call = mrpc_call_ref(chain->call);
+	int left = BATCH;
+
+	while (left > 0 && move_one(chain))
+		left--;
+	if (!chain->closed) {
+		if (left == 0)
+			mrpc_turn_wake(call->place.turn, &chain->task);
+		if (call->want_room)
+			mrpc_turn_wake(call->place.turn, &call->task);
+		if (!call->has_handle && call->transport == NULL)
+			close_chain(chain);
+	}
+	mrpc_call_unref(call);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Chain: the interceptors of one call, and the parts that are on their way through them. See chain.c.
+ *
+ *	user --verbs--> outer lane --> hooks --> out lane --> transport
+ *	user <-events-- hooks <-- in lane <-- transport
+ *
+ * A call without interceptors has none (call->chain is NULL). */
+#ifndef MRPC_CALL_CHAIN_H
+#define MRPC_CALL_CHAIN_H
+
+#include "base/list.h"
+#include "call/call.h"
+
+#include <minirpc/interceptor.h>
+
+/* What a channel or a server knows of interceptors: its own list, and every chain that still owes
+ * an on_close to somebody. */
+struct mrpc_interceptors {
+	struct minirpc_use *uses; /* NULL: none */
+	size_t count;
+	struct mrpc_list chains;
+};
+
+/* Copies the list (ended by an empty entry, may be NULL). Returns 0 or -ENOMEM. */
+int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct minirpc_use *uses);
+
+/* The owner is being freed: tells every on_close that is due, now, so that what the uses point to may
+ * go. The calls have been dropped before, and their transports are gone. Harmless when zeroed. */
+void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors);
+
+/* One direction of a chain, and the part in it that is at hand. */
+struct mrpc_passage {
+	bool sent; /* which direction */
+	bool busy; /* a part is at hand ... */
+	enum mrpc_part_kind kind;
+	struct mrpc_part *part; /* ... MESSAGE: and is ours */
+	size_t at;              /* so many hooks have let it pass */
+	bool held;              /* the hook at `at` holds it */
+	bool resumed;           /* ... but has been resumed before it said so */
+	bool stopped;           /* ... or stopped the call */
+	bool has_stop;
+	struct minirpc_status stop; /* what STOP ends the call with */
+};
+
+struct minirpc_hook {
+	struct mrpc_chain *chain;
+	const struct minirpc_interceptor *interceptor;
+	void *user;
+	void *data;
+	bool seen; /* a part was: on_close is owed */
+};
+
+struct mrpc_chain {
+	struct minirpc_call *call; /* referenced until on_close is told */
+	struct mrpc_list node;     /* in mrpc_interceptors.chains */
+	struct mrpc_task task;     /* DELIVER: moves what is sent, tells on_close */
+	struct mrpc_lane out;      /* what the user has sent, before the hooks */
+	struct mrpc_passage sent, received;
+	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does */
+	struct mrpc_passage *last;  /* held last */
+	bool told_message;          /* the user has been told of a message */
+	bool due;                   /* the owner goes: close when the hook on the stack returns */
+	bool closed;
+	size_t count;
+	struct minirpc_hook hooks[]; /* in the order of the lists; then their data */
+};
+
+/* Gives a call its chain, of the owner's uses and then its own (ended by an empty entry, may be NULL).
+ * A client's call takes those whose per_attempt is the argument; a server's takes all. Before anything
+ * was sent or received. A client's HEADERS go back to before the hooks: owner_ops->ready is called when
+ * they have passed, and before that the call must not be attached. Returns 0 (also when there is
+ * nothing to take) or -ENOMEM. */
+int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
+			const struct minirpc_use *own, bool per_attempt);
+
+/* ---- For the verbs ---- */
+
+/* The lane that the user's verbs push into. */
+static inline struct mrpc_lane *mrpc_call_outer(struct minirpc_call *call)
+{
+	return call->chain == NULL ? &call->out : &call->chain->out;
+}
+
+/* The send rule, for all that waits in the call. */
+bool mrpc_chain_has_room(struct mrpc_chain *chain);
+bool mrpc_chain_has_much_room(struct mrpc_chain *chain); /* half of the limit: on_writable is due */
+
+/* As mrpc_call_push_out, into the outer lane. */
+int mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part);
+
+/* What has not passed outward never will. */
+void mrpc_chain_cut(struct mrpc_chain *chain);
+
+/* ---- For deliver.c ---- */
+
+/* A part is in the hooks' hands already. */
+static inline bool mrpc_chain_is_busy(const struct minirpc_call *call)
+{
+	return call->chain != NULL && call->chain->received.busy;
+}
+
+/* Begins with a part; a message is the chain's from here on. */
+void mrpc_chain_begin(struct mrpc_chain *chain, enum mrpc_part_kind kind, struct mrpc_part *part);
+
+/* Shows what is at hand to the hooks that have not let it pass yet. True: it has passed all of them.
+ * False: it is held, or the call is over. */
+bool mrpc_chain_receive(struct mrpc_chain *chain);
+
+/* The message that has passed. */
+struct mrpc_part *mrpc_chain_take(struct mrpc_chain *chain);
+
+/* ---- For hook.c ---- */
+
+/* The hook that the part at hand is with; NULL: it has passed all of them. */
+struct minirpc_hook *mrpc_chain_hook(struct mrpc_chain *chain, const struct mrpc_passage *passage);
+
+/* Nothing goes on in this direction any more. */
+bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage *passage);
+
+/* Of the part at hand; NULL: it has none. */
+struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
+					     const struct mrpc_passage *passage);
+
+/* ---- For call.c ---- */
+
+/* The handle or the transport has let go: when both have, on_close is due. */
+void mrpc_chain_look(struct mrpc_chain *chain);
+
+#endif
