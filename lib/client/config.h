@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Config: a service config in the form in which calls use it. Immutable, counted; calls look their method up
  * once, when they are opened, and keep a reference while they need what it says. See config.c (structs,
- * matching), config_json.c (JSON) and configure.c (what it does to channels and calls). */
+ * matching), config_json.c and config_txt.c (JSON) and configure.c (what it does to channels and calls). */
 #ifndef MRPC_CLIENT_CONFIG_H
 #define MRPC_CLIENT_CONFIG_H
 
