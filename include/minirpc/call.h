@@ -48,8 +48,8 @@ struct minirpc_method {
 	const char *path; /* "/package.Service/Method" */
 	unsigned flags;   /* the MINIRPC_ bits above */
 	const char *
-		subtype; /* of "application/grpc+subtype": how messages are written [W-4, W-9]; lower
-				case. NULL: "proto", and what has none */
+		subtype; /* of "application/grpc+subtype": how messages are written [W-4, W-9]; lower case,
+			    at most 122 characters. NULL: "proto", said by saying nothing */
 };
 
 struct minirpc_use;
@@ -114,7 +114,7 @@ struct minirpc_call_options {
 
 /* Opens a call. It waits for a connection by itself, connecting if need be; failures of the network
  * come as on_end, never from here. Returns 0; -EINVAL (path not "/service/method", metadata that
- * M-1 forbids or with a reserved key, a parent that is no server's call, an unknown compression, a
+ * M-1 forbids or with a reserved key, what is no subtype, a parent that is no server's call, an unknown compression, a
  * malformed authority); -EXDEV (parent on another loop); -E2BIG (metadata, with what is handed down, above
  * the channel's limits.max_header_bytes); -ENOMEM; -ESHUTDOWN (channel
  * is being freed). The table of events must stay valid as long as the call. */

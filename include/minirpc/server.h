@@ -113,13 +113,14 @@ MINIRPC_API minirpc_server *minirpc_server_free(minirpc_server *server);
  * events->on_headers is the first event, with this user pointer; minirpc_call_listen gives the call
  * another table or pointer. `drop` (may be NULL) is called with user when the server is freed.
  * method, path and events must stay valid as long as the server. Returns 0, -EEXIST (path is
- * taken), -EINVAL (path not "/service/method", no events), -ENOMEM; then drop is not called. */
+ * taken), -EINVAL (path not "/service/method", what is no subtype, no events), -ENOMEM; then drop is not called. */
 MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
 				   const struct minirpc_call_events *events, void *user,
 				   void (*drop)(void *user));
 
 /* Takes every call whose path nobody else has, of any content subtype: for proxies. The method of such a call
- * streams both ways. Once for a server. Errors as minirpc_server_add; -EEXIST: there is one. */
+ * streams both ways. Once for a server. What a path's own method does not speak is still refused. Errors as
+ * minirpc_server_add; -EEXIST: there is one. */
 MINIRPC_API int minirpc_server_add_fallback(minirpc_server *server,
 					    const struct minirpc_call_events *events, void *user,
 					    void (*drop)(void *user));

@@ -10,6 +10,13 @@ struct minirpc_loop *minirpc_call_loop(const minirpc_call *call)
 	return call->place.loop;
 }
 
+const char *minirpc_call_subtype(const minirpc_call *call)
+{
+	const char *type = call->content_type;
+
+	return type == NULL ? "proto" : type + sizeof MRPC_CONTENT_TYPE;
+}
+
 bool minirpc_call_is_secure(const minirpc_call *call)
 {
 	return call->secure;

@@ -146,6 +146,24 @@ int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, si
 	return set_text(call, &call->authority, authority, len);
 }
 
+int mrpc_call_set_subtype(struct minirpc_call *call, const char *subtype)
+{
+	size_t len = strlen(subtype);
+	char *text;
+
+	if (strcmp(subtype, "proto") == 0) {
+		call->content_type = MRPC_CONTENT_TYPE "+proto";
+		return 0;
+	}
+	text = mrpc_arena_alloc(&call->arena, sizeof MRPC_CONTENT_TYPE + 1 + len);
+	if (text == NULL)
+		return -ENOMEM;
+	memcpy(text, MRPC_CONTENT_TYPE "+", sizeof MRPC_CONTENT_TYPE);
+	memcpy(text + sizeof MRPC_CONTENT_TYPE, subtype, len);
+	call->content_type = text;
+	return 0;
+}
+
 bool mrpc_call_accepts(const struct minirpc_call *call, const struct minirpc_compressor *compressor)
 {
 	for (size_t i = 0; i < call->compressors->count; i++)

@@ -24,6 +24,8 @@ struct mrpc_config; /* client/config.h */
 struct mrpc_chain;
 struct mrpc_interceptors;
 
+#define MRPC_CONTENT_TYPE "application/grpc" /* and "+subtype" */
+
 enum mrpc_role { MRPC_CLIENT, MRPC_SERVER };
 
 /* What a call needs of the loop that it lives on. */
@@ -98,6 +100,7 @@ struct minirpc_call {
 	bool gone; /* killed, or the peer left: on_end is due at once, whatever the lane holds */
 
 	char *path, *authority;  /* in the arena */
+	const char *content_type; /* ours; a server's is its client's. NULL: MRPC_CONTENT_TYPE [W-4] */
 	const char *peer;        /* the transport's; "" when there is none */
 	const void *certificate; /* the transport's */
 	size_t certificate_len;
@@ -176,6 +179,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 
 int mrpc_call_set_path(struct minirpc_call *call, const char *path, size_t len);
 int mrpc_call_set_authority(struct minirpc_call *call, const char *authority, size_t len);
+int mrpc_call_set_subtype(struct minirpc_call *call, const char *subtype); /* lower case; W-9 */
 
 /* Sets the deadline and starts its timer; a time in the past fires in the next run of the timers.
  */

@@ -206,6 +206,8 @@ static int check(const minirpc_channel *channel, const struct minirpc_method *me
 	if (method == NULL || method->path == NULL ||
 	    !mrpc_path_is_valid(method->path, strlen(method->path)))
 		return -EINVAL;
+	if (method->subtype != NULL && !mrpc_subtype_is_valid(method->subtype))
+		return -EINVAL;
 	if (options->authority != NULL && !mrpc_authority_is_valid(options->authority))
 		return -EINVAL;
 	if (parent == NULL)
@@ -240,6 +242,11 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 	r = mrpc_call_set_path(call, method->path, strlen(method->path));
 	if (r < 0)
 		goto err_call;
+	if (method->subtype != NULL) {
+		r = mrpc_call_set_subtype(call, method->subtype);
+		if (r < 0)
+			goto err_call;
+	}
 	call->own_authority = options->authority != NULL &&
 			      strcmp(options->authority, channel->authority) != 0;
 	authority = call->own_authority ? options->authority : channel->authority;

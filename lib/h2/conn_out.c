@@ -31,7 +31,7 @@
 
 static const nghttp2_nv method_post = FIELD(":method", "POST");
 static const nghttp2_nv te_trailers = FIELD("te", "trailers"); /* W-3 */
-static const nghttp2_nv content_type = FIELD("content-type", "application/grpc");
+static const nghttp2_nv content_type = FIELD("content-type", MRPC_CONTENT_TYPE);
 static const nghttp2_nv text_plain = FIELD("content-type", "text/plain");
 static const nghttp2_nv allow_post = FIELD("allow", "POST"); /* RFC 9110, 15.5.6 */
 static const nghttp2_nv status_200 = FIELD(":status", "200");
@@ -109,6 +109,15 @@ static int add_metadata(struct fields *fields, struct minirpc_call *call,
 			return -ENOMEM; /* M-2 */
 	}
 	return 0;
+}
+
+/* A server's is its client's; call may be NULL [W-4]. */
+static void add_content_type(struct fields *fields, const struct minirpc_call *call)
+{
+	if (call == NULL || call->content_type == NULL)
+		add(fields, &content_type);
+	else
+		ADD(fields, "content-type", call->content_type, strlen(call->content_type), 0);
 }
 
 static const char *code_text(enum minirpc_code code)
@@ -359,7 +368,7 @@ static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 		ADD(fields, "grpc-timeout", stream->timeout, len, NGHTTP2_NV_FLAG_NO_INDEX);
 	}
 	add(fields, &te_trailers);
-	add(fields, &content_type);
+	add_content_type(fields, call);
 	add_encoding(fields, call);
 	if (conn->compressors->count > 0)
 		add_accept_encoding(fields, conn);
@@ -428,7 +437,7 @@ static void submit_trailers_only(struct mrpc_stream *stream)
 		return;
 	}
 	add(&fields, &status_200);
-	add(&fields, &content_type);
+	add_content_type(&fields, call);
 	tell_what_we_accept(&fields, stream);
 	add_status(&fields, call, &call->out_status);
 	if (add_metadata(&fields, call, &call->out_trailers) < 0) {
@@ -451,7 +460,7 @@ static void submit_headers(struct mrpc_stream *stream)
 		return;
 	}
 	add(&fields, &status_200);
-	add(&fields, &content_type);
+	add_content_type(&fields, call);
 	add_encoding(&fields, call);
 	tell_what_we_accept(&fields, stream);
 	if (add_metadata(&fields, call, &call->out_headers) < 0) {
@@ -476,7 +485,7 @@ void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 	if (answer->http_status == 405)
 		add(&fields, &allow_post);
 	if (!answer->bare)
-		add(&fields, &content_type);
+		add_content_type(&fields, stream->pin);
 	else if (answer->body != NULL)
 		add(&fields, &text_plain);
 	add_answer(&fields, stream->conn, answer);

@@ -113,7 +113,8 @@ struct mrpc_block {
 	unsigned fields;
 	bool too_large, no_memory, bad_metadata, bad_encoding;
 	const struct minirpc_compressor *compressor; /* grpc-encoding; NULL: identity */
-	bool content_type, grpc_type, proto;
+	bool content_type, grpc_type;
+	bool subtype_ok; /* request: it is one; response: the call's */
 	/* request */
 	bool post, head, te, bad_authority, bad_timeout;
 	minirpc_time timeout; /* MINIRPC_NEVER: none */

@@ -113,14 +113,26 @@ static void set_accept_encoding(struct mrpc_conn *conn, const char *value, size_
 	conn->block.stream->pin->accepts |= accepts;
 }
 
+static void set_subtype(struct mrpc_block *block, const char *value, size_t len)
+{
+	char subtype[MRPC_SUBTYPE_SIZE];
+
+	block->subtype_ok = mrpc_subtype_lower(subtype, value, len);
+	if (block->subtype_ok && mrpc_call_set_subtype(block->stream->pin, subtype) < 0)
+		block->no_memory = true;
+}
+
+/* Whether anybody speaks it is the router's question [W-9]. */
 static void set_content_type(struct mrpc_block *block, const char *value, size_t len)
 {
 	const char *subtype;
 	size_t subtype_len;
 
-	block->content_type = true;
+	block->content_type = block->subtype_ok = true;
 	block->grpc_type = mrpc_content_type_is_grpc(value, len, &subtype, &subtype_len);
-	block->proto = block->grpc_type && mrpc_equals(subtype, subtype_len, "proto");
+	block->stream->pin->content_type = NULL;
+	if (block->grpc_type && subtype != mrpc_subtype_proto)
+		set_subtype(block, subtype, subtype_len);
 }
 
 void mrpc_request_field(struct mrpc_conn *conn, enum mrpc_header header, const char *name,
@@ -189,7 +201,7 @@ static const struct mrpc_answer *judge(const struct mrpc_block *block,
 		return &bad_metadata;
 	if (!mrpc_path_is_valid(call->path, strlen(call->path)))
 		return &bad_path;
-	if (!block->proto)
+	if (!block->subtype_ok)
 		return &bad_subtype;
 	if (block->bad_encoding)
 		return &bad_encoding;

@@ -43,6 +43,17 @@ static void set_http_status(struct mrpc_block *block, const char *value, size_t 
 		block->stream->http_status = status;
 }
 
+/* What the server sends is what we sent [W-9]. */
+static bool is_ours(const struct minirpc_call *call, const char *value, size_t len)
+{
+	char subtype[MRPC_SUBTYPE_SIZE];
+
+	if (call->content_type == NULL && value == mrpc_subtype_proto)
+		return true;
+	return mrpc_subtype_lower(subtype, value, len) &&
+	       strcmp(subtype, minirpc_call_subtype(call)) == 0;
+}
+
 static void set_content_type(struct mrpc_block *block, const char *value, size_t len)
 {
 	const char *subtype;
@@ -50,7 +61,7 @@ static void set_content_type(struct mrpc_block *block, const char *value, size_t
 
 	block->content_type = true;
 	block->grpc_type = mrpc_content_type_is_grpc(value, len, &subtype, &subtype_len);
-	block->proto = block->grpc_type && mrpc_equals(subtype, subtype_len, "proto");
+	block->subtype_ok = block->grpc_type && is_ours(block->stream->call, subtype, subtype_len);
 }
 
 /* Texts go to the call's arena; without memory the code stands alone. */
@@ -187,7 +198,7 @@ static void begin_answer(struct mrpc_conn *conn, struct mrpc_stream *stream)
 		mrpc_stream_fail(stream, mrpc_status_from_http(stream->http_status),
 				 stream->http_status == HTTP_OK ? "the answer is not gRPC"
 								: http_text(stream));
-	} else if (!block->proto) {
+	} else if (!block->subtype_ok) {
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "unexpected content subtype"); /* W-9 */
 	} else if (block->bad_encoding) {
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "unknown grpc-encoding"); /* C-3 */

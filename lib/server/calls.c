@@ -3,6 +3,8 @@
  * has ended it, so that freeing the server takes every handle along and a forgotten one shows. */
 #include "server/server.h"
 
+#include "wire/header.h"
+
 #include <string.h>
 
 /* A call whose peer has left is looked at twice, this far apart, before it counts as forgotten. */
@@ -61,6 +63,14 @@ static void refuse(const minirpc_server *server, struct minirpc_call *call, cons
 				  path + 1);
 }
 
+/* [W-9] */
+static bool speaks(const struct mrpc_route *route, const struct minirpc_call *call)
+{
+	if (route->subtype == NULL || (call->content_type == NULL && route->subtype == mrpc_subtype_proto))
+		return true;
+	return strcmp(route->subtype, minirpc_call_subtype(call)) == 0;
+}
+
 static void on_headers(struct minirpc_call *call, const struct minirpc_metadata *metadata,
 		       void *user)
 {
@@ -70,6 +80,10 @@ static void on_headers(struct minirpc_call *call, const struct minirpc_metadata 
 
 	if (route == NULL) {
 		refuse(server, call, call->path, len);
+		return;
+	}
+	if (!speaks(route, call)) {
+		minirpc_call_fail(call, MINIRPC_UNIMPLEMENTED, "unknown content subtype");
 		return;
 	}
 

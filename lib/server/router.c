@@ -13,6 +13,7 @@ void mrpc_router_init(struct mrpc_router *router, uint64_t seed)
 {
 	mrpc_map_init(&router->paths, seed);
 	mrpc_list_init(&router->routes);
+	router->fallback = NULL;
 }
 
 static void drop_route(struct mrpc_route *route)
@@ -29,6 +30,9 @@ void mrpc_router_clear(struct mrpc_router *router)
 	mrpc_map_clear(&router->paths);
 	while ((node = mrpc_list_pop(&router->routes)) != NULL)
 		drop_route(mrpc_container(node, struct mrpc_route, node));
+	if (router->fallback != NULL)
+		drop_route(router->fallback);
+	router->fallback = NULL;
 }
 
 int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *method,
@@ -40,12 +44,18 @@ int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *met
 	if (method == NULL || events == NULL || method->path == NULL ||
 	    !mrpc_path_is_valid(method->path, strlen(method->path)))
 		return -EINVAL;
+	if (method->subtype != NULL && !mrpc_subtype_is_valid(method->subtype))
+		return -EINVAL;
 
 	route = mrpc_alloc(sizeof *route);
 	if (route == NULL)
 		return -ENOMEM;
 	*route = (struct mrpc_route){
-		.method = method, .events = events, .user = user, .drop = drop
+		.method = method,
+		.events = events,
+		.user = user,
+		.drop = drop,
+		.subtype = method->subtype != NULL ? method->subtype : mrpc_subtype_proto,
 	};
 
 	r = mrpc_map_put(&router->paths, method->path, strlen(method->path), route);
@@ -54,6 +64,29 @@ int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *met
 		return r;
 	}
 	mrpc_list_push(&router->routes, &route->node);
+	return 0;
+}
+
+int mrpc_router_add_fallback(struct mrpc_router *router, const struct minirpc_call_events *events,
+			     void *user, void (*drop)(void *user))
+{
+	static const struct minirpc_method any = {
+		.path = "",
+		.flags = MINIRPC_CLIENT_STREAMING | MINIRPC_SERVER_STREAMING,
+	};
+	struct mrpc_route *route;
+
+	if (events == NULL)
+		return -EINVAL;
+	if (router->fallback != NULL)
+		return -EEXIST;
+	route = mrpc_alloc(sizeof *route);
+	if (route == NULL)
+		return -ENOMEM;
+	*route = (struct mrpc_route){
+		.method = &any, .events = events, .user = user, .drop = drop
+	};
+	router->fallback = route;
 	return 0;
 }
 
@@ -72,7 +105,9 @@ void mrpc_router_remove(struct mrpc_router *router, const char *path)
 const struct mrpc_route *mrpc_router_find(const struct mrpc_router *router, const char *path,
 					  size_t len)
 {
-	return mrpc_map_get(&router->paths, path, len);
+	const struct mrpc_route *route = mrpc_map_get(&router->paths, path, len);
+
+	return route != NULL ? route : router->fallback;
 }
 
 bool mrpc_router_knows_service(const struct mrpc_router *router, const char *path, size_t len)

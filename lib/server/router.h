@@ -14,11 +14,13 @@ struct mrpc_route {
 	const struct minirpc_call_events *events;
 	void *user;
 	void (*drop)(void *user);
+	const char *subtype; /* of its calls; NULL: any */
 };
 
 struct mrpc_router {
 	struct mrpc_map paths;
 	struct mrpc_list routes; /* in the order in which they were added */
+	struct mrpc_route *fallback; /* for paths that nobody has; NULL: nobody */
 };
 
 void mrpc_router_init(struct mrpc_router *router, uint64_t seed);
@@ -30,9 +32,14 @@ void mrpc_router_clear(struct mrpc_router *router);
 int mrpc_router_add(struct mrpc_router *router, const struct minirpc_method *method,
 		    const struct minirpc_call_events *events, void *user, void (*drop)(void *user));
 
+/* For all other paths, of any subtype. Returns 0, -EEXIST, -EINVAL, -ENOMEM. */
+int mrpc_router_add_fallback(struct mrpc_router *router, const struct minirpc_call_events *events,
+			     void *user, void (*drop)(void *user));
+
 /* Tells the route's drop and forgets it; fine when there is none. */
 void mrpc_router_remove(struct mrpc_router *router, const char *path);
 
+/* Falls back; NULL: nobody takes it. */
 const struct mrpc_route *mrpc_router_find(const struct mrpc_router *router, const char *path,
 					  size_t len);
 

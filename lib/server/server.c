@@ -167,6 +167,12 @@ int minirpc_server_add(minirpc_server *server, const struct minirpc_method *meth
 	return mrpc_router_add(&server->router, method, events, user, drop);
 }
 
+int minirpc_server_add_fallback(minirpc_server *server, const struct minirpc_call_events *events,
+				void *user, void (*drop)(void *user))
+{
+	return mrpc_router_add_fallback(&server->router, events, user, drop);
+}
+
 void minirpc_server_remove(minirpc_server *server, const char *path)
 {
 	mrpc_router_remove(&server->router, path);

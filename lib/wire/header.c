@@ -123,6 +123,8 @@ enum mrpc_header mrpc_header_classify(const char *name, size_t len)
 	return classify_rest(name, len);
 }
 
+const char mrpc_subtype_proto[] = "proto";
+
 bool mrpc_content_type_is_grpc(const char *value, size_t len, const char **ret_subtype,
 			       size_t *ret_subtype_len)
 {
@@ -134,8 +136,8 @@ bool mrpc_content_type_is_grpc(const char *value, size_t len, const char **ret_s
 	if (len > base && value[base] != '+' && value[base] != ';')
 		return false;
 
-	*ret_subtype = "proto";
-	*ret_subtype_len = sizeof "proto" - 1;
+	*ret_subtype = mrpc_subtype_proto;
+	*ret_subtype_len = sizeof mrpc_subtype_proto - 1;
 	if (len > base && value[base] == '+') {
 		value += base + 1;
 		len -= base + 1;
@@ -150,6 +152,34 @@ bool mrpc_content_type_is_grpc(const char *value, size_t len, const char **ret_s
 		}
 	}
 	return true;
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool mrpc_subtype_lower(char *to, const char *subtype, size_t len)
+{
+	if (len == 0 || len >= MRPC_SUBTYPE_SIZE)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = lower(subtype[i]);
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		if (!plain && (i == 0 || c == '\0' || strchr("!#$&-^_.+", c) == NULL))
+			return false;
+		to[i] = c;
+	}
+	to[len] = '\0';
+	return true;
+}
+
+bool mrpc_subtype_is_valid(const char *subtype)
+{
+	char text[MRPC_SUBTYPE_SIZE];
+
+	return mrpc_subtype_lower(text, subtype, strlen(subtype)) && strcmp(text, subtype) == 0;
 }
 
 bool mrpc_path_is_valid(const char *path, size_t len)

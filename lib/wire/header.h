@@ -41,10 +41,21 @@ enum mrpc_header {
 /* One comparison by length and first differing letter; on the hot path. */
 enum mrpc_header mrpc_header_classify(const char *name, size_t len);
 
+/* What a content type without a subtype means: *ret_subtype is this very pointer then. */
+extern const char mrpc_subtype_proto[];
+
 /* W-4: exactly "application/grpc", or that followed by '+' or ';'. *ret_subtype / len is what
- * stands after '+', "proto" when there is none. */
+ * stands after '+', mrpc_subtype_proto when there is none. */
 bool mrpc_content_type_is_grpc(const char *value, size_t len, const char **ret_subtype,
 			       size_t *ret_subtype_len);
+
+/* RFC 6838, 4.2: letters, digits and some signs, 127 of them behind "application/". Writes the lower
+ * case and a NUL to `to`, of MRPC_SUBTYPE_SIZE; false: it is none. */
+#define MRPC_SUBTYPE_SIZE (127 - sizeof "grpc+" + 2)
+bool mrpc_subtype_lower(char *to, const char *subtype, size_t len);
+
+/* The same for one of ours, which is lower case already. */
+bool mrpc_subtype_is_valid(const char *subtype);
 
 /* W-2, W-8: "/service/method", both not empty. */
 bool mrpc_path_is_valid(const char *path, size_t len);

@@ -71,17 +71,34 @@ START_TEST(W_3_a_missing_te_is_tolerated_and_counted)
 }
 END_TEST
 
+/* The first block of an answer, or the only one. */
+static const struct seen *first_headers(const struct raw *raw)
+{
+	for (int i = 0; i < raw->seen_count; i++)
+		if (raw->seen[i].type == HEADERS)
+			return &raw->seen[i];
+	return NULL;
+}
+
 START_TEST(W_4_content_types)
 {
 	static const struct {
 		const char *type, *expected;
 	} cases[] = {
-		{ "application/grpc", "grpc-status: 0\n" },
-		{ "application/grpc+proto", "grpc-status: 0\n" },
-		{ "application/grpc;charset=utf-8", "grpc-status: 0\n" },
-		{ "application/grpc+foo", "grpc-status: 12\n" }, /* W-9 */
+		{ "application/grpc", "content-type: application/grpc\n" },
+		{ "application/grpc+proto", "content-type: application/grpc+proto\n" },
+		{ "application/grpc;charset=utf-8", "content-type: application/grpc\n" },
+		{ "application/grpc+", "content-type: application/grpc\n" },
+		/* who speaks it is the router's question */
+		{ "application/grpc+foo", "content-type: application/grpc+foo\n" },
+		{ "application/grpc+Foo", "content-type: application/grpc+foo\n" },
+		{ "application/grpc+vnd.x ;v=1", "content-type: application/grpc+vnd.x\n" },
+		{ "application/grpc+a b", "grpc-status: 12\n" }, /* W-9: no subtype */
+		{ "application/grpc+.a", "grpc-status: 12\n" },
+		{ "application/grpc+(a)", "grpc-status: 12\n" },
 		{ "application/grpc-web", ":status: 415\n" },
 		{ "application/grpcfoo", ":status: 415\n" },
+		{ "Application/grpc", ":status: 415\n" },
 		{ "text/html", ":status: 415\n" },
 	};
 
@@ -93,7 +110,28 @@ START_TEST(W_4_content_types)
 		raw_send(raw);
 		pair_advance(raw->pair, MINIRPC_MS(50));
 		raw_send(raw);
-		ck_has(raw_find(raw, HEADERS, 1), cases[i].expected);
+		ck_has(first_headers(raw), cases[i].expected);
+		raw_free(raw);
+	}
+}
+END_TEST
+
+/* RFC 6838, 4.2: 127 characters behind "application/". */
+START_TEST(W_9_a_subtype_has_at_most_122_characters)
+{
+	for (size_t len = 122; len <= 123; len++) {
+		struct raw *raw = raw_client(NULL);
+		char type[160] = "application/grpc+";
+
+		memset(type + strlen(type), 's', len);
+		raw_headers(raw, 1, 0, RAW(GRPC_FIELDS, "content-type", type));
+		raw_message(raw, 1, END_STREAM, "x");
+		raw_send(raw);
+		if (len == 122)
+			ck_has(first_headers(raw), type);
+		else
+			ck_has(raw_find(raw, HEADERS, 1), "grpc-status: 12\n");
+		ck_assert_int_eq(raw->pair->accepted, len == 122);
 		raw_free(raw);
 	}
 }
@@ -875,6 +913,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_answer_leaves_with_one_write);
 	tcase_add_test(t, W_3_a_missing_te_is_tolerated_and_counted);
 	tcase_add_test(t, W_4_content_types);
+	tcase_add_test(t, W_9_a_subtype_has_at_most_122_characters);
 	tcase_add_test(t, W_5_what_is_not_grpc_gets_a_bare_415);
 	tcase_add_test(t, W_6_other_methods_get_405);
 	tcase_add_test(t, W_7_two_authorities_cost_the_stream);

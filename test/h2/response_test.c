@@ -276,6 +276,39 @@ START_TEST(W_9_another_subtype_is_internal)
 }
 END_TEST
 
+START_TEST(W_9_the_calls_own_subtype_is_taken)
+{
+	static const struct {
+		const char *ours, *theirs;
+		enum minirpc_code code;
+	} cases[] = {
+		{ "json", "application/grpc+json", MINIRPC_OK },
+		{ "json", "application/grpc+JSON; charset=utf-8", MINIRPC_OK },
+		{ "json", "application/grpc", MINIRPC_INTERNAL },
+		{ "json", "application/grpc+proto", MINIRPC_INTERNAL },
+		{ "json", "application/grpc+jso", MINIRPC_INTERNAL },
+		{ "json", "application/grpc+jsonx", MINIRPC_INTERNAL },
+		{ "proto", "application/grpc", MINIRPC_OK },
+		{ "proto", "application/grpc+proto", MINIRPC_OK },
+		{ NULL, "application/grpc+Proto", MINIRPC_OK },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct raw *raw = raw_server(NULL);
+		struct probe *probe = asked(raw);
+
+		if (cases[i].ours != NULL)
+			ck_assert_int_eq(mrpc_call_set_subtype(probe->call, cases[i].ours), 0);
+		raw_headers(raw, 1, 0, RAW(":status", "200", "content-type", cases[i].theirs));
+		raw_message(raw, 1, 0, "answer");
+		raw_headers(raw, 1, END_STREAM, RAW("grpc-status", "0"));
+		raw_send(raw);
+		ck_ended(probe, cases[i].code);
+		raw_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(W_21_informational_blocks_are_skipped)
 {
 	struct raw *raw = raw_server(NULL);
@@ -833,6 +866,7 @@ Suite *suite(void)
 	tcase_add_test(t, W_20_trailers_without_a_status_or_with_a_broken_one_are_unknown);
 	tcase_add_test(t, W_21_another_content_type_with_200_is_unknown);
 	tcase_add_test(t, W_9_another_subtype_is_internal);
+	tcase_add_test(t, W_9_the_calls_own_subtype_is_taken);
 	tcase_add_test(t, W_21_informational_blocks_are_skipped);
 	tcase_add_test(t, W_22_an_early_answer_stops_our_request);
 	tcase_add_test(t, W_22_a_reset_after_the_whole_answer_changes_nothing);

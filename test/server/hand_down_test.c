@@ -435,7 +435,7 @@ END_TEST
 
 Suite *suite(void)
 {
-	Suite *s = suite_create("hand_down");
+	Suite *s = suite_create("server/hand_down");
 	TCase *t = tcase_create("three hops");
 
 	tcase_add_test(t, D_5_the_deadline_shrinks_at_each_hop);
