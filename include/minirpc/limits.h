@@ -62,7 +62,8 @@ struct minirpc_keepalive {
 				 TCP_USER_TIMEOUT, while `time` is set [A18] */
 	bool without_calls; /* client: ask also while no call is open */
 	/* Server: what is taken of a client [K-3]. */
-	minirpc_time min_interval; /* between its PINGs; 0: 5 min. Without calls 2 h, unless ... */
+	minirpc_time min_interval; /* between its PINGs; 0: 5 min; < 0: any PING is taken. Without
+				      calls 2 h, unless ... */
 	bool permit_without_calls; /* ... this is set */
 	void *reserved[2];         /* leave 0 */
 };

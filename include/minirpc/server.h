@@ -99,8 +99,8 @@ struct minirpc_listen_options {
 };
 
 /* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL (no
- * loop, limits out of range, TLS without a certificate, an unknown compression, a key to hand down that
- * minirpc_call_open would not take), -ENOMEM. */
+ * loop, limits out of range, a time below 0, TLS without a certificate, an unknown compression, a key to
+ * hand down that minirpc_call_open would not take), -ENOMEM. */
 MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 				   const struct minirpc_server_options *options);
 

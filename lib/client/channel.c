@@ -124,6 +124,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 					    .compressors = &channel->compressors,
 					    .limits = options->limits,
 					    .counts = &channel->counts,
+					    .keepalive = &channel->keepalive,
 					    .backoff_initial = options->backoff_initial,
 					    .backoff_max = options->backoff_max,
 					    .connect_timeout = options->connect_timeout,
@@ -154,6 +155,7 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	*channel = (minirpc_channel){
 		.loop = loop,
 		.limits = options->limits,
+		.keepalive = options->keepalive,
 		.state = MINIRPC_IDLE,
 		.task = { .phase = MRPC_STREAM, .run = mrpc_channel_serve },
 		.watch_task = { .phase = MRPC_DELIVER, .run = tell_watcher },
@@ -162,6 +164,8 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	mrpc_list_init(&channel->running);
 
 	r = mrpc_limits_complete(&channel->limits);
+	if (r == 0)
+		r = mrpc_keepalive_complete(&channel->keepalive, MRPC_CLIENT);
 	if (r < 0)
 		goto err_channel;
 	r = set_texts(channel, target, options);

@@ -20,6 +20,7 @@ struct minirpc_channel {
 	struct mrpc_interceptors interceptors;
 	struct mrpc_call_config call;
 	struct minirpc_conn_limits limits;
+	struct minirpc_keepalive keepalive;
 	struct minirpc_conn_counts counts; /* every connection counts here too */
 	enum minirpc_channel_state state;
 	struct mrpc_subchannel subchannel;

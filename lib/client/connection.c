@@ -78,6 +78,7 @@ static int new_connection(struct mrpc_connection **ret_connection,
 		.scheme = config->tls != NULL ? "https" : "http",
 		.owner = &connection->task,
 		.counts = config->counts,
+		.keepalive = config->keepalive,
 	};
 	/* The attempt has a deadline; the conn's own must not come before it. */
 	if (options.limits.handshake_time < handshake_time)
@@ -171,6 +172,7 @@ int mrpc_connection_dialed(struct mrpc_connection **ret_connection,
 			  &(struct mrpc_link_options){
 				  .machine = mrpc_conn_machine(connection->conn),
 				  .tls = tls,
+				  .user_timeout = mrpc_keepalive_user_timeout(config->keepalive),
 				  .on_secured = on_secured,
 				  .on_closed = on_closed,
 				  .user = connection,

@@ -26,6 +26,8 @@ struct mrpc_subchannel_config {
 	const struct mrpc_compressors *compressors; /* the owner's */
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts *counts; /* the owner's; connections count here too */
+	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
+						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
 	uint64_t seed;
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */

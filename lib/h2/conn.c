@@ -67,6 +67,8 @@ static void close_conn(struct mrpc_conn *conn, enum minirpc_code code, const cha
 	for (int i = 0; i < MRPC_ALARMS; i++)
 		if (i != MRPC_ALARM_STALL)
 			conn->alarms[i] = MINIRPC_NEVER;
+	if (!conn->goaway.last)
+		conn->goaway.due = false; /* what ends it says more */
 	if (conn->dead)
 		conn->alarms[MRPC_ALARM_STALL] = MINIRPC_NEVER;
 	mrpc_conn_set_state(conn, MRPC_CONN_CLOSED, reason);
@@ -86,6 +88,25 @@ void mrpc_conn_terminate(struct mrpc_conn *conn, uint32_t error_code, enum minir
 	if (nghttp2_session_terminate_session(conn->session, error_code) != 0)
 		conn->dead = conn->no_memory = true;
 	close_conn(conn, code, reason);
+}
+
+void mrpc_conn_lose(struct mrpc_conn *conn, const char *reason)
+{
+	conn->dead = true;
+	conn->unsent = 0;
+	if (conn->state != MRPC_CONN_CLOSED)
+		close_conn(conn, lost(conn), reason);
+}
+
+void mrpc_conn_dismiss(struct mrpc_conn *conn, uint32_t error_code, const char *debug,
+		       const char *reason)
+{
+	if (conn->state == MRPC_CONN_CLOSED)
+		return;
+	mrpc_goaway_say(conn,
+			(uint32_t)nghttp2_session_get_last_proc_stream_id(conn->session),
+			error_code, debug, true);
+	close_conn(conn, lost(conn), reason);
 }
 
 int mrpc_conn_fatal(struct mrpc_conn *conn, int error)
@@ -148,6 +169,9 @@ static void count_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
 	case MRPC_BREACH_HEADER_TIME:
 		MRPC_COUNT(conn, closed_header_time, 1);
 		break;
+	case MRPC_BREACH_PINGS:
+		MRPC_COUNT(conn, closed_pings, 1);
+		break;
 	case MRPC_BREACH_STREAM_CLOSED: /* errors, not abuse */
 	case MRPC_BREACH_STREAM_ID:
 	case MRPC_BREACH_PRIORITY_ID:
@@ -177,7 +201,10 @@ void mrpc_conn_breach(struct mrpc_conn *conn, enum mrpc_breach breach)
 	count_breach(conn, breach);
 	mrpc_log(conn->place.log, MINIRPC_LOG_WARNING, "connection of %s ended: %s",
 		 conn->peer == NULL ? "?" : conn->peer, text);
-	mrpc_conn_terminate(conn, error_of(breach), lost(conn), text);
+	if (breach == MRPC_BREACH_PINGS) /* K-3: in these words, and at once */
+		mrpc_conn_dismiss(conn, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings", text);
+	else
+		mrpc_conn_terminate(conn, error_of(breach), lost(conn), text);
 }
 
 /* ---- What callbacks found due ---- */
@@ -199,10 +226,22 @@ static void give_back_waiting(struct mrpc_conn *conn)
 	}
 }
 
+/* Not the client's fault: it gets RESOURCE_EXHAUSTED [S-4]. */
+static void reset_unrecorded(struct mrpc_conn *conn)
+{
+	while (conn->unrecorded_count > 0 && !conn->dead)
+		if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE,
+					      conn->unrecorded[--conn->unrecorded_count],
+					      NGHTTP2_ENHANCE_YOUR_CALM) != 0)
+			mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);
+}
+
 static void settle_conn(struct mrpc_conn *conn)
 {
 	if (conn->settings_received) {
 		conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
+		if (conn->state == MRPC_CONN_OPENING)
+			mrpc_keepalive_begin(conn);
 		mrpc_conn_set_state(conn, MRPC_CONN_READY, NULL);
 	}
 	if (conn->goaway_due) {
@@ -210,7 +249,12 @@ static void settle_conn(struct mrpc_conn *conn)
 		mrpc_conn_set_state(conn, MRPC_CONN_DRAINING, NULL);
 		if (conn->role == MRPC_CLIENT)
 			give_back_waiting(conn);
+		if (conn->too_many_pings)
+			mrpc_keepalive_rebuked(conn);
+		conn->too_many_pings = false;
 	}
+	if (conn->unrecorded_count > 0)
+		reset_unrecorded(conn);
 	mrpc_ping_settle(conn);
 	if (!conn->dead && !mrpc_list_is_empty(&conn->waiting))
 		mrpc_conn_start_waiting(conn);
@@ -309,6 +353,7 @@ static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len
 	conn->now = now;
 	if (conn->state == MRPC_CONN_CLOSED)
 		return -EPIPE;
+	conn->read_at = now;
 	MRPC_COUNT(conn, bytes_received, len);
 	len = mrpc_guard_scan(&conn->guard, data, len, now, &breach);
 	if (len > 0)
@@ -326,22 +371,37 @@ static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len
 	return r;
 }
 
+/* A frame, but not one that CONTINUATION has to follow. */
+static bool ends_block(const uint8_t *frame)
+{
+	return (frame[3] != NGHTTP2_HEADERS && frame[3] != NGHTTP2_CONTINUATION) ||
+	       (frame[4] & NGHTTP2_FLAG_END_HEADERS) != 0;
+}
+
 /* Takes what nghttp2 has, about limit bytes. DATA goes to out by itself (conn_out.c). Trailers and
  * resets that become due are submitted in between, so that they leave with the same write. */
 static int fetch(struct mrpc_conn *conn)
 {
+	bool whole = true; /* no header block is under way: it goes out with this write */
+
 	for (;;) {
 		size_t before = mrpc_buf_len(conn->out);
 		const uint8_t *bytes;
 		ssize_t n;
 
-		if (before >= conn->out_limit)
+		if (conn->goaway.due && whole && conn->hello_out && mrpc_goaway_write(conn) < 0)
+			return mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);
+		if (conn->dead || (before >= conn->out_limit && whole))
 			return 0;
 		n = nghttp2_session_mem_send(conn->session, &bytes);
 		if (n < 0)
 			return mrpc_conn_fatal(conn, (int)n);
 		if (n > 0 && mrpc_buf_append(conn->out, bytes, (size_t)n) < 0)
 			return mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);
+		if (n > 0) {
+			whole = ends_block(bytes);
+			conn->hello_out = true;
+		}
 		if (!mrpc_list_is_empty(&conn->due)) {
 			mrpc_conn_settle(conn);
 			if (conn->dead)
@@ -420,12 +480,14 @@ static void ring(struct mrpc_conn *conn, enum mrpc_alarm alarm)
 		break;
 	case MRPC_ALARM_STALL: /* nobody would read a GOAWAY */
 		MRPC_COUNT(conn, closed_stalled, 1);
-		conn->dead = true;
-		conn->unsent = 0;
-		close_conn(conn, lost(conn), "the peer does not read");
+		mrpc_conn_lose(conn, "the peer does not read");
 		break;
 	case MRPC_ALARM_PING:
-		mrpc_ping_timed_out(conn);
+	case MRPC_ALARM_PING_KEEPALIVE:
+		mrpc_ping_timed_out(conn, alarm - MRPC_ALARM_PING);
+		break;
+	case MRPC_ALARM_KEEPALIVE:
+		mrpc_keepalive_ring(conn);
 		break;
 	case MRPC_ALARM_LATE:
 		mrpc_late_ring(conn);
@@ -461,7 +523,8 @@ static bool is_finished(const struct mrpc_machine *machine)
 						      struct mrpc_conn, machine);
 
 	return conn->state == MRPC_CONN_CLOSED &&
-	       (conn->dead || !nghttp2_session_want_write(conn->session));
+	       (conn->dead ||
+		(!conn->goaway.due && !nghttp2_session_want_write(conn->session)));
 }
 
 static void broke(struct mrpc_machine *machine, int error, const char *reason, minirpc_time now)
@@ -525,6 +588,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	conn->also = options->counts;
 	conn->scheme = options->scheme == NULL ? "http" : options->scheme;
 	conn->now = now;
+	conn->read_at = conn->idle_at = now;
 	conn->last_taken = INT32_MAX;
 	mrpc_zone_init(&conn->zone);
 	mrpc_timers_init(&conn->timers);
@@ -539,7 +603,14 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	r = mrpc_limits_complete(&conn->limits);
 	if (r < 0)
 		goto err;
+	if (options->keepalive != NULL)
+		conn->keepalive = *options->keepalive;
+	r = mrpc_keepalive_complete(&conn->keepalive, role);
+	if (r < 0)
+		goto err;
+	conn->keepalive_owner = options->keepalive;
 	mrpc_guard_init(&conn->guard, &conn->limits, role == MRPC_SERVER, now);
+	mrpc_guard_pings(&conn->guard, &conn->keepalive);
 	conn->alarms[MRPC_ALARM_HANDSHAKE] = mrpc_time_add(now, conn->limits.handshake_time);
 	if (options->user_agent != NULL) {
 		conn->user_agent_len = strlen(options->user_agent);
@@ -649,13 +720,27 @@ int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call)
 	if (stream == NULL)
 		return -ENOMEM;
 	mrpc_stream_attach(stream, call);
+	if (conn->keepalive_asleep)
+		mrpc_keepalive_wake(conn);
 	return 0;
 }
 
 void mrpc_conn_drain(struct mrpc_conn *conn)
 {
+	mrpc_conn_drain_for(conn, "");
+}
+
+minirpc_time mrpc_conn_idle_since(const struct mrpc_conn *conn)
+{
+	return conn->open > 0 ? MINIRPC_NEVER : conn->idle_at;
+}
+
+void mrpc_conn_drain_for(struct mrpc_conn *conn, const char *why)
+{
 	if (conn->state == MRPC_CONN_CLOSED || conn->drain_begun)
 		return;
+	conn->now = *conn->place.now; /* it may have been silent for long */
+	conn->drain_text = why;
 	conn->drain_begun = true;
 	conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
 	mrpc_conn_set_state(conn, MRPC_CONN_DRAINING, NULL);

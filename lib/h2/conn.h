@@ -26,6 +26,9 @@ struct mrpc_conn_options {
 		call; /* server: for calls that come in (place and timers are filled in) */
 	const char *user_agent;  /* client; copied */
 	const char *scheme;      /* client: "http" or "https"; static */
+	/* The owner's, completed; NULL: the defaults. A client's time is doubled when a server says
+	 * too_many_pings, for the connections that follow [K-3]; must outlive the conn. */
+	struct minirpc_keepalive *keepalive;
 	struct mrpc_task *owner; /* woken when the state changes, or a call ends while draining; may
 				    be NULL */
 	/* Server: the first events of each call that comes in; its on_headers routes. */
@@ -36,6 +39,12 @@ struct mrpc_conn_options {
 };
 
 struct mrpc_conn;
+
+/* Fills in defaults and least values [K-1, K-2, K-3]. Returns 0 or -EINVAL: a time below 0. */
+int mrpc_keepalive_complete(struct minirpc_keepalive *keepalive, enum mrpc_role role);
+
+/* What TCP_USER_TIMEOUT should be [A18]; 0: the system's. */
+minirpc_time mrpc_keepalive_user_timeout(const struct minirpc_keepalive *keepalive);
 
 /* The preface and SETTINGS are pending at once. Returns 0, -ENOMEM, -EINVAL. */
 int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
@@ -70,6 +79,12 @@ int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call);
 
 /* Two-step GOAWAY; CLOSED when the last call has ended [G-2]. Client: one GOAWAY, calls run on. */
 void mrpc_conn_drain(struct mrpc_conn *conn);
+
+/* The same, and says why in the GOAWAYs' debug data (static) [G-3]. */
+void mrpc_conn_drain_for(struct mrpc_conn *conn, const char *why);
+
+/* Server: since when no stream is open; MINIRPC_NEVER while one is. */
+minirpc_time mrpc_conn_idle_since(const struct mrpc_conn *conn);
 
 /* GOAWAY at once, all calls end: at a client with this status, at a server (on_end) with
  * UNAVAILABLE. */

@@ -200,6 +200,10 @@ static void on_goaway(struct mrpc_conn *conn, const nghttp2_goaway *goaway)
 	conn->goaway_received = true;
 	conn->goaway_due = true;
 	conn->goaway_last = goaway->last_stream_id;
+	if (goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM &&
+	    mrpc_equals((const char *)goaway->opaque_data, goaway->opaque_data_len,
+			"too_many_pings"))
+		conn->too_many_pings = true; /* K-3 */
 	if (goaway->error_code != NGHTTP2_NO_ERROR && conn->reason[0] == '\0')
 		snprintf(conn->reason, sizeof conn->reason, "the peer said GOAWAY: %s %.*s",
 			 mrpc_reset_name(goaway->error_code), text,
@@ -233,6 +237,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	case NGHTTP2_PING:
 		if (ack)
 			mrpc_ping_received_ack(conn, frame->ping.opaque_data);
+		else if (conn->breach == MRPC_BREACH_NONE)
+			conn->breach = mrpc_guard_ping(&conn->guard, conn->open > 0, conn->now);
 		break;
 	case NGHTTP2_GOAWAY:
 		on_goaway(conn, &frame->goaway);
@@ -267,6 +273,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 		stream->closed = true;
 		stream->close_code = error_code;
 		conn->open--;
+		conn->idle_at = conn->now;
 		mrpc_stream_due(stream, MRPC_DUE_CLOSED);
 	}
 	return 0;

@@ -607,6 +607,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 		mrpc_guard_sent_data(&conn->guard);
 		/* fall through */
 	case NGHTTP2_HEADERS:
+		conn->guard.pings.pardon = true;
 		if (frame->hd.type == NGHTTP2_HEADERS && conn->role == MRPC_CLIENT)
 			mrpc_guard_opened(&conn->guard); /* we send no others */
 		if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)

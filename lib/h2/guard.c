@@ -17,6 +17,8 @@
  *	 refused
  *	empty DATA in a row     -          DATA with bytes in it
  *	tiny DATA on average    -          bytes, and messages that end
+ *	1xx blocks, at a client control    as above
+ *	PING, besides, early    strikes    HEADERS and DATA that we send
  *
  * At a server it also finds what nghttp2 could only find if it kept streams that are closed, and
  * what is wrong with PRIORITY, which nghttp2 skips as RFC 7540's priorities are off: frames behind
@@ -46,6 +48,8 @@ enum { FLAG_END_STREAM = 0x1, FLAG_END_HEADERS = 0x4, FLAG_PADDED = 0x8 };
 #define CONTROL_PER_REQUEST 10
 #define CONTROL_PER_DATA_SENT 10 /* as Envoy */
 #define CONTROL_PER_DATA_RECEIVED 1
+#define LONELY_INTERVAL MINIRPC_S(7200) /* [K-3] as of TCP's keepalive */
+#define MAX_STRIKES 2u
 
 static struct mrpc_bucket bucket(uint32_t burst, uint32_t per_second, minirpc_time now)
 {
@@ -391,6 +395,37 @@ enum mrpc_breach mrpc_guard_refused(struct mrpc_guard *guard, minirpc_time now)
 	return spend_control(guard, now);
 }
 
+enum mrpc_breach mrpc_guard_informational(struct mrpc_guard *guard, minirpc_time now)
+{
+	return spend_control(guard, now);
+}
+
+void mrpc_guard_pings(struct mrpc_guard *guard, const struct minirpc_keepalive *keepalive)
+{
+	minirpc_time interval = guard->server ? keepalive->min_interval : -1;
+
+	guard->pings.interval = interval;
+	guard->pings.lonely_interval =
+		keepalive->permit_without_calls || interval < 0 ? interval : LONELY_INTERVAL;
+	guard->pings.pardon = true;
+}
+
+/* PINGs have other uses than keepalive, all of them around DATA: what we have sent since the last one
+ * pardons it, and those before. */
+enum mrpc_breach mrpc_guard_ping(struct mrpc_guard *guard, bool has_calls, minirpc_time now)
+{
+	minirpc_time interval = has_calls ? guard->pings.interval : guard->pings.lonely_interval;
+
+	if (guard->pings.pardon)
+		guard->pings.strikes = 0;
+	if (guard->pings.pardon || now - guard->pings.valid_at >= interval) {
+		guard->pings.pardon = false;
+		guard->pings.valid_at = now;
+		return MRPC_BREACH_NONE;
+	}
+	return ++guard->pings.strikes > MAX_STRIKES ? MRPC_BREACH_PINGS : MRPC_BREACH_NONE;
+}
+
 const char *mrpc_breach_text(enum mrpc_breach breach)
 {
 	static const char *const texts[] = {
@@ -406,6 +441,7 @@ const char *mrpc_breach_text(enum mrpc_breach breach)
 		[MRPC_BREACH_HEADER_WIRE] = "header block too large",
 		[MRPC_BREACH_HEADER_LIST] = "header list far too large",
 		[MRPC_BREACH_HEADER_TIME] = "header block not finished in time",
+		[MRPC_BREACH_PINGS] = "too many PINGs",
 		[MRPC_BREACH_STREAM_CLOSED] = "a frame behind the end of its stream",
 		[MRPC_BREACH_STREAM_ID] = "a stream that can be opened no more",
 		[MRPC_BREACH_PRIORITY_ID] = "PRIORITY for no stream, or on itself",

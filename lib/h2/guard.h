@@ -21,6 +21,7 @@ enum mrpc_breach {
 	MRPC_BREACH_HEADER_WIRE,   /* compressed bytes of one header block */
 	MRPC_BREACH_HEADER_LIST,   /* decoded bytes of one header block, far over */
 	MRPC_BREACH_HEADER_TIME,   /* header block not finished in time */
+	MRPC_BREACH_PINGS,         /* too many strikes [K-3] */
 	/* Errors that nghttp2 lets pass. */
 	MRPC_BREACH_STREAM_CLOSED, /* DATA or HEADERS behind the end of a stream */
 	MRPC_BREACH_STREAM_ID,     /* a stream that can be opened no more */
@@ -60,6 +61,14 @@ struct mrpc_guard {
 	uint64_t priority_left, updates_left; /* frames that are still explained */
 
 	struct mrpc_bucket resets, errors, control;
+
+	/* Server: the peer's PINGs, as A8 judges them. */
+	struct {
+		minirpc_time interval, lonely_interval; /* the second: without calls; below 0: any */
+		minirpc_time valid_at;                  /* the last that came in time */
+		unsigned strikes;
+		bool pardon; /* HEADERS or DATA were sent: starts over */
+	} pings;
 };
 
 /* limits must be complete and outlive the guard. */
@@ -82,6 +91,15 @@ void mrpc_guard_opened(struct mrpc_guard *guard);
 
 /* We sent a DATA frame: the peer may answer it with some WINDOW_UPDATEs. */
 void mrpc_guard_sent_data(struct mrpc_guard *guard);
+
+/* What is taken of the peer's PINGs; completed. Without this: any. */
+void mrpc_guard_pings(struct mrpc_guard *guard, const struct minirpc_keepalive *keepalive);
+
+/* A PING that is no answer arrived. */
+enum mrpc_breach mrpc_guard_ping(struct mrpc_guard *guard, bool has_calls, minirpc_time now);
+
+/* Client: a block of informational headers arrived, which nothing asked for. */
+enum mrpc_breach mrpc_guard_informational(struct mrpc_guard *guard, minirpc_time now);
 
 /* A call ran to its end: pays for one reset. */
 void mrpc_guard_completed(struct mrpc_guard *guard);

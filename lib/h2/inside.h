@@ -11,6 +11,8 @@
  *	zone.c      the session's memory
  *	late.c      answers that wait
  *	ping.c      PING, and the two-step GOAWAY that needs one
+ *	keepalive.c when to ask whether the peer is still there
+ *	goaway.c    a GOAWAY with words of ours
  *	guard.c     what a peer may do
  *
  * Rule of the house: a callback of nghttp2 records, pushes parts and wakes tasks. Whatever it finds
@@ -36,9 +38,20 @@ enum mrpc_alarm {
 	MRPC_ALARM_HANDSHAKE,
 	MRPC_ALARM_HEADERS,
 	MRPC_ALARM_STALL,
-	MRPC_ALARM_PING,
+	MRPC_ALARM_PING, /* one for each kind of PING, in their order */
+	MRPC_ALARM_PING_KEEPALIVE,
+	MRPC_ALARM_KEEPALIVE,
 	MRPC_ALARM_LATE,
 	MRPC_ALARMS
+};
+
+/* What PINGs are for. Each kind has one of its own under way at most. */
+enum mrpc_ping_kind { MRPC_PING_DRAIN, MRPC_PING_KEEPALIVE, MRPC_PINGS };
+
+struct mrpc_ping {
+	uint64_t number;
+	bool out, answered;
+	void (*on_ping)(struct mrpc_conn *conn, bool answered);
 };
 
 /* What is due for a stream; done by mrpc_stream_settle, in this order. */
@@ -187,8 +200,30 @@ struct mrpc_conn {
 
 	/* ping.c */
 	uint64_t ping_number;
-	bool ping_out, ping_answered;
-	void (*on_ping)(struct mrpc_conn *conn, bool answered);
+	bool ping_answered; /* one of them */
+	struct mrpc_ping pings[MRPC_PINGS];
+	const char *drain_text; /* debug data of the two GOAWAYs; static */
+
+	/* keepalive.c */
+	struct minirpc_keepalive keepalive, *keepalive_owner; /* the latter NULL, or the channel's */
+	minirpc_time read_at;  /* the last byte */
+	minirpc_time asked_at; /* the last PING of the keepalive */
+	bool keepalive_asleep; /* client: no call for so long that we stopped asking */
+	bool too_many_pings;   /* client: the server says so */
+
+	/* goaway.c */
+	struct {
+		bool due;
+		bool last; /* nothing is sent after it */
+		uint32_t stream, code;
+		const char *text; /* static */
+	} goaway;
+	bool hello_out; /* SETTINGS have left, which go before everything */
+
+	/* Server: streams for which there was no memory, and to say so [S-4]. */
+	int32_t unrecorded[4];
+	unsigned unrecorded_count;
+	minirpc_time idle_at; /* server: since when no stream is open, when none is */
 };
 
 #define MRPC_COUNT(conn, what, n)                                                                  \
@@ -212,6 +247,13 @@ void mrpc_conn_terminate(struct mrpc_conn *conn, uint32_t error_code, enum minir
 
 /* nghttp2 returned an error that it cannot go on from. Returns the -errno for the verb. */
 int mrpc_conn_fatal(struct mrpc_conn *conn, int nghttp2_error);
+
+/* The peer is not there any more: all calls end, nothing is sent or received. */
+void mrpc_conn_lose(struct mrpc_conn *conn, const char *reason);
+
+/* As terminate, with debug data (static) in the GOAWAY, and without a word after it. */
+void mrpc_conn_dismiss(struct mrpc_conn *conn, uint32_t error_code, const char *debug,
+		       const char *reason);
 
 /* As terminate, and counts it. */
 void mrpc_conn_breach(struct mrpc_conn *conn, enum mrpc_breach breach);
@@ -319,14 +361,36 @@ void mrpc_late_ring(struct mrpc_conn *conn);
 
 /* ---- ping.c ---- */
 
-/* One at a time. Tells whether an answer came within `patience`. */
-void mrpc_ping_send(struct mrpc_conn *conn, minirpc_time patience,
+/* One of a kind at a time. Tells whether an answer came within `patience`. */
+void mrpc_ping_send(struct mrpc_conn *conn, enum mrpc_ping_kind kind, minirpc_time patience,
 		    void (*on_ping)(struct mrpc_conn *conn, bool answered));
 void mrpc_ping_received_ack(struct mrpc_conn *conn, const uint8_t opaque[8]);
 void mrpc_ping_settle(struct mrpc_conn *conn);
-void mrpc_ping_timed_out(struct mrpc_conn *conn);
+void mrpc_ping_timed_out(struct mrpc_conn *conn, enum mrpc_ping_kind kind);
 
 /* GOAWAY(2^31-1), PING, and on its answer or after 5 s GOAWAY(last) [G-2]. */
 void mrpc_drain_begin(struct mrpc_conn *conn);
+
+/* ---- keepalive.c ---- */
+
+/* The conn is ready. */
+void mrpc_keepalive_begin(struct mrpc_conn *conn);
+void mrpc_keepalive_ring(struct mrpc_conn *conn);
+
+/* Client: a call was opened while we were asleep. */
+void mrpc_keepalive_wake(struct mrpc_conn *conn);
+
+/* Client: the server said GOAWAY with too_many_pings. */
+void mrpc_keepalive_rebuked(struct mrpc_conn *conn);
+
+/* ---- goaway.c ---- */
+
+/* A GOAWAY with debug data (static, may be ""), which nghttp2 knows nothing of. `last`: the conn is
+ * dead behind it. */
+void mrpc_goaway_say(struct mrpc_conn *conn, uint32_t stream, uint32_t code, const char *text,
+		     bool last);
+
+/* To conn->out, between two frames and never within a header block. Returns 0 or -ENOMEM. */
+int mrpc_goaway_write(struct mrpc_conn *conn);
 
 #endif

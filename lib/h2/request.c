@@ -56,8 +56,12 @@ int mrpc_request_begin(struct mrpc_conn *conn, int32_t id)
 	struct mrpc_stream *stream = mrpc_stream_new(conn);
 	struct minirpc_call *call;
 
-	if (stream == NULL)
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
+	if (stream == NULL) {
+		if (conn->unrecorded_count == sizeof conn->unrecorded / sizeof *conn->unrecorded)
+			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* INTERNAL_ERROR, then */
+		conn->unrecorded[conn->unrecorded_count++] = id;
+		return 0;
+	}
 	stream->id = id;
 	conn->open++;
 	nghttp2_session_set_stream_user_data(conn->session, id, stream);

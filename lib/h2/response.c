@@ -212,9 +212,14 @@ void mrpc_response_end(struct mrpc_conn *conn, struct mrpc_stream *stream, bool 
 {
 	struct mrpc_block *block = &conn->block;
 
-	if (block->stream != stream || stream->call == NULL || block->informational)
+	if (block->stream != stream)
 		return;
-	if (is_spoilt(conn, stream))
+	if (block->informational) { /* one is a courtesy, many are a flood */
+		if (conn->breach == MRPC_BREACH_NONE)
+			conn->breach = mrpc_guard_informational(&conn->guard, conn->now);
+		return;
+	}
+	if (stream->call == NULL || is_spoilt(conn, stream))
 		return;
 	if (!end_stream)
 		begin_answer(conn, stream);

@@ -32,6 +32,9 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -157,6 +160,21 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 
 /* ---- making and freeing ---- */
 
+/* Where there is no such thing (a unix socket, another system) we do without. */
+static void set_user_timeout(int fd, minirpc_time timeout)
+{
+#ifdef TCP_USER_TIMEOUT
+	minirpc_time ms = timeout / MINIRPC_MS(1) + (timeout % MINIRPC_MS(1) != 0);
+	unsigned value = ms > INT_MAX ? INT_MAX : (unsigned)ms;
+
+	if (timeout > 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
+#else
+	(void)fd;
+	(void)timeout;
+#endif
+}
+
 int mrpc_link_new(struct mrpc_link **ret_link, minirpc_loop *loop, int fd,
 		  const struct mrpc_link_options *options)
 {
@@ -183,6 +201,7 @@ int mrpc_link_new(struct mrpc_link **ret_link, minirpc_loop *loop, int fd,
 	if (r < 0)
 		goto err_timer;
 
+	set_user_timeout(fd, options->user_timeout);
 	link->machine->flush = &link->task;
 	mrpc_link_wake(link);
 	*ret_link = link;

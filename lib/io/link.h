@@ -15,6 +15,8 @@ struct mrpc_link_options {
 	struct mrpc_machine *machine;
 	struct mrpc_tls_session *tls; /* NULL: clear text; the link owns it from then on, also when
 					 mrpc_link_new fails */
+	minirpc_time user_timeout;    /* TCP_USER_TIMEOUT: what was sent may stay unacknowledged for
+					 so long [A18]; 0: the system's */
 	/* TLS is open and the peer verified (without TLS: never called). */
 	void (*on_secured)(struct mrpc_link *link, void *user);
 	/* The link is over: error is 0 for an orderly end or -errno, reason a sentence ("" when

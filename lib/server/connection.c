@@ -49,11 +49,14 @@ int mrpc_server_connection_new(struct mrpc_server_connection **ret_connection,
 				  .accept = &mrpc_server_accept,
 				  .accept_user = server,
 				  .counts = &server->counts,
+				  .keepalive = &server->keepalive,
 			  },
 			  loop->now);
 	if (r < 0)
 		goto err_connection;
 	r = mrpc_conn_set_peer(connection->conn, peer);
+	if (r == 0)
+		r = mrpc_server_age_begin(connection);
 	if (r < 0)
 		goto err_conn;
 
@@ -120,6 +123,7 @@ int mrpc_server_connection_accept(minirpc_server *server, int fd, const struct m
 			  &(struct mrpc_link_options){
 				  .machine = mrpc_conn_machine(connection->conn),
 				  .tls = tls,
+				  .user_timeout = mrpc_keepalive_user_timeout(&server->keepalive),
 				  .on_secured = on_secured,
 				  .on_closed = on_closed,
 				  .user = connection,
@@ -147,6 +151,7 @@ void mrpc_server_connection_free(struct mrpc_server_connection *connection)
 		 connection->peer, reason[0] == '\0' ? "" : ": ", reason);
 
 	mrpc_list_remove(&connection->node);
+	mrpc_timer_unbind(&connection->age);
 	server->connection_count--;
 	mrpc_link_free(connection->link);
 	mrpc_host_conn_free(connection->host);

@@ -41,6 +41,11 @@ static int check_tls(minirpc_tls *tls, const struct mrpc_log *log)
 	return 0;
 }
 
+static minirpc_time or_never(minirpc_time limit)
+{
+	return limit > 0 ? limit : MINIRPC_NEVER;
+}
+
 int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 		       const struct minirpc_server_options *options)
 {
@@ -53,6 +58,9 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 		return -EINVAL;
 	if (options == NULL)
 		options = &none;
+	if (options->max_connection_idle < 0 || options->max_connection_age < 0 ||
+	    options->max_connection_age_grace < 0)
+		return -EINVAL;
 	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
 		seed = (uint64_t)(uintptr_t)&seed;
 
@@ -75,6 +83,11 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 		.limits = options->limits,
 		.max_connections =
 			options->max_connections > 0 ? options->max_connections : MAX_CONNECTIONS,
+		.keepalive = options->keepalive,
+		.max_idle = or_never(options->max_connection_idle),
+		.max_age = or_never(options->max_connection_age),
+		.max_age_grace = or_never(options->max_connection_age_grace),
+		.age_random = seed,
 		.grace_at = MINIRPC_NEVER,
 		.done_task = { .phase = MRPC_DELIVER, .run = mrpc_server_tell_done },
 	};
@@ -86,6 +99,8 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	mrpc_list_init(&server->forgotten);
 
 	r = mrpc_limits_complete(&server->limits);
+	if (r == 0)
+		r = mrpc_keepalive_complete(&server->keepalive, MRPC_SERVER);
 	if (r == 0)
 		r = mrpc_compressors_init(&server->compressors, options->compressors,
 					  options->only_compressors);

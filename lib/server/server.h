@@ -31,6 +31,9 @@ struct minirpc_server {
 	struct minirpc_conn_counts counts; /* every connection counts here too */
 	char **hand_down; /* NULL: the default */
 	uint32_t max_connections;
+	struct minirpc_keepalive keepalive;
+	minirpc_time max_idle, max_age, max_age_grace; /* MINIRPC_NEVER: no limit */
+	uint64_t age_random;
 	enum mrpc_server_state state;
 	bool freeing;
 
@@ -62,6 +65,9 @@ struct mrpc_server_connection {
 	minirpc_conn *host;
 	struct mrpc_task task; /* woken when the conn's state changes, or its transport is gone */
 	bool is_over;          /* its transport is gone */
+	struct mrpc_timer age; /* not bound without need */
+	minirpc_time old_at, cut_at;
+	bool is_old;
 	char peer[MRPC_ADDRESS_TEXT];
 	char reason[128];
 };
@@ -77,6 +83,14 @@ int mrpc_server_connection_accept(minirpc_server *server, int fd, const struct m
 
 /* Closes its transport at once; calls on it see that the peer left. */
 void mrpc_server_connection_free(struct mrpc_server_connection *connection);
+
+/* ---- age.c ---- */
+
+/* A connection begins to age. Returns 0 or -ENOMEM. */
+int mrpc_server_age_begin(struct mrpc_server_connection *connection);
+
+/* For tests: makes the jitter replay. */
+void mrpc_server_seed(minirpc_server *server, uint64_t seed);
 
 /* ---- calls.c ---- */
 

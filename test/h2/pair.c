@@ -275,9 +275,14 @@ static void on_server_owner(struct mrpc_task *task)
 	mrpc_container(task, struct pair, server_owner)->server_woken++;
 }
 
-static struct pair *make(const struct minirpc_conn_limits *client,
-			 const struct minirpc_conn_limits *server, bool with_client,
-			 bool with_server)
+static const struct minirpc_keepalive any_ping = { .time = MINIRPC_NEVER,
+						   .min_interval = -1 },
+				      none;
+
+static struct pair *make_with(const struct minirpc_conn_limits *client,
+			      const struct minirpc_conn_limits *server, bool with_client,
+			      bool with_server, const struct minirpc_keepalive *client_keepalive,
+			      const struct minirpc_keepalive *server_keepalive)
 {
 	struct pair *pair = calloc(1, sizeof *pair);
 	struct mrpc_conn_options options = { .user_agent = "grpc-c-test/1", .scheme = "http" };
@@ -295,6 +300,11 @@ static struct pair *make(const struct minirpc_conn_limits *client,
 						       .compressors = &pair->compressors };
 	options.place = pair->place;
 	options.call.compressors = &pair->compressors;
+	pair->client_keepalive = client_keepalive == NULL ? none : *client_keepalive;
+	pair->server_keepalive = server_keepalive == NULL ? none : *server_keepalive;
+	ck_assert_int_eq(mrpc_keepalive_complete(&pair->client_keepalive, MRPC_CLIENT), 0);
+	ck_assert_int_eq(mrpc_keepalive_complete(&pair->server_keepalive, MRPC_SERVER), 0);
+	options.keepalive = &pair->client_keepalive;
 	if (with_client) {
 		if (client != NULL)
 			options.limits = *client;
@@ -304,6 +314,7 @@ static struct pair *make(const struct minirpc_conn_limits *client,
 	if (with_server && r == 0) {
 		options.limits = server == NULL ? (struct minirpc_conn_limits){ 0 } : *server;
 		options.owner = &pair->server_owner;
+		options.keepalive = &pair->server_keepalive;
 		options.accept = &accept_events;
 		options.accept_user = pair;
 		r = mrpc_conn_new(&pair->server, MRPC_SERVER, &options, pair->now);
@@ -320,6 +331,13 @@ static struct pair *make(const struct minirpc_conn_limits *client,
 	return pair;
 }
 
+static struct pair *make(const struct minirpc_conn_limits *client,
+			 const struct minirpc_conn_limits *server, bool with_client,
+			 bool with_server)
+{
+	return make_with(client, server, with_client, with_server, NULL, &any_ping);
+}
+
 struct pair *pair_try(void)
 {
 	return make(NULL, NULL, true, true);
@@ -334,6 +352,17 @@ static struct pair *sure(struct pair *pair)
 struct pair *pair_new(void)
 {
 	return sure(pair_try());
+}
+
+struct pair *pair_new_keepalive(const struct minirpc_keepalive *client,
+				const struct minirpc_keepalive *server)
+{
+	return sure(make_with(NULL, NULL, true, true, client, server));
+}
+
+struct pair *pair_server_keepalive(const struct minirpc_keepalive *keepalive)
+{
+	return sure(make_with(NULL, NULL, false, true, NULL, keepalive));
 }
 
 struct pair *pair_new_with(const struct minirpc_conn_limits *client,

@@ -53,6 +53,7 @@ struct pair {
 	int client_woken, server_woken;
 	struct mrpc_compressors compressors; /* both ends know gzip and deflate */
 	struct mrpc_call_config call_config; /* of the client's calls */
+	struct minirpc_keepalive client_keepalive, server_keepalive;
 };
 
 struct pair *pair_new(void);
@@ -60,6 +61,11 @@ struct pair *pair_new_with(const struct minirpc_conn_limits *client,
 			   const struct minirpc_conn_limits *server);
 struct pair *pair_server_only(const struct minirpc_conn_limits *limits);
 struct pair *pair_client_only(const struct minirpc_conn_limits *limits);
+/* NULL: the defaults, which for PINGs are stricter than those of the others here: they take any. */
+struct pair *pair_new_keepalive(const struct minirpc_keepalive *client,
+				const struct minirpc_keepalive *server);
+/* A server that judges PINGs, and no client. */
+struct pair *pair_server_keepalive(const struct minirpc_keepalive *keepalive);
 /* As pair_new; NULL when there is no memory. */
 struct pair *pair_try(void);
 void pair_free(struct pair *pair);

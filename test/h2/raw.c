@@ -27,14 +27,24 @@ struct raw *raw_client_silent(const struct minirpc_conn_limits *limits)
 	return make(pair, pair->server, &pair->to_client);
 }
 
-struct raw *raw_client(const struct minirpc_conn_limits *limits)
+static struct raw *greet(struct raw *raw)
 {
-	struct raw *raw = raw_client_silent(limits);
-
 	raw_preface(raw);
 	raw_frame(raw, SETTINGS, ACK, 0, NULL, 0);
 	raw_send(raw);
 	return raw;
+}
+
+struct raw *raw_client(const struct minirpc_conn_limits *limits)
+{
+	return greet(raw_client_silent(limits));
+}
+
+struct raw *raw_client_keepalive(const struct minirpc_keepalive *keepalive)
+{
+	struct pair *pair = pair_server_keepalive(keepalive);
+
+	return greet(make(pair, pair->server, &pair->to_client));
 }
 
 struct raw *raw_server(const struct minirpc_conn_limits *limits)

@@ -46,6 +46,8 @@ struct raw {
 
 /* A raw client to a server; its preface and SETTINGS were exchanged. */
 struct raw *raw_client(const struct minirpc_conn_limits *limits);
+/* To a server that judges PINGs; NULL: by the defaults. */
+struct raw *raw_client_keepalive(const struct minirpc_keepalive *keepalive);
 /* The same before anything was sent. */
 struct raw *raw_client_silent(const struct minirpc_conn_limits *limits);
 /* A raw server to a client. */
