@@ -13,6 +13,7 @@
  *	error_details.h  what a status says for programs (needs protobuf-c)
  *	call.h      calls as bytes, and what stubs leave out
  *	interceptor.h  code around every call: logs, credentials, limits
+ *	interceptors.h  those that come ready
  *	service_config.h  timeouts, retries, hedging, load balancing
  *	resolver.h  where the addresses come from
  *	balancer.h  which server takes a call
@@ -34,6 +35,7 @@
 #include <minirpc/conn.h>
 #include <minirpc/error_details.h>
 #include <minirpc/interceptor.h>
+#include <minirpc/interceptors.h>
 #include <minirpc/limits.h>
 #include <minirpc/loop.h>
 #include <minirpc/metadata.h>

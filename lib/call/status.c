@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "call/status.h"
+
 #include "base/alloc.h"
 
-#include <minirpc/status.h>
-
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *minirpc_code_name(enum minirpc_code code)
@@ -60,4 +61,33 @@ void minirpc_status_clear(struct minirpc_status *status)
 {
 	mrpc_free(status->owned);
 	*status = (struct minirpc_status){ .message = "" };
+}
+
+static bool is_for_applications(enum minirpc_code code)
+{
+	switch (code) {
+	case MINIRPC_OK:
+	case MINIRPC_INVALID_ARGUMENT:
+	case MINIRPC_NOT_FOUND:
+	case MINIRPC_ALREADY_EXISTS:
+	case MINIRPC_FAILED_PRECONDITION:
+	case MINIRPC_ABORTED:
+	case MINIRPC_OUT_OF_RANGE:
+	case MINIRPC_DATA_LOSS:
+		return true;
+	default:
+		return (unsigned)code > MINIRPC_UNAUTHENTICATED;
+	}
+}
+
+struct minirpc_status mrpc_status_of_control_plane(const struct minirpc_status *status, char *text,
+						   size_t size)
+{
+	const char *message = status->message == NULL ? "" : status->message;
+
+	if (!is_for_applications(status->code))
+		return (struct minirpc_status){ .code = status->code, .message = message };
+	snprintf(text, size, "control plane failed with %s, which is not for it to say%s%s",
+		 minirpc_code_name(status->code), message[0] == '\0' ? "" : ": ", message);
+	return (struct minirpc_status){ .code = MINIRPC_INTERNAL, .message = text };
 }
