@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void format_unix(const struct mrpc_address *address, char text[MRPC_ADDRESS_TEXT])
+static void format_unix(const struct mrpc_address *address, bool exact,
+			char text[MRPC_ADDRESS_TEXT])
 {
 	size_t len = address->len > offsetof(struct sockaddr_un, sun_path)
 			     ? address->len - offsetof(struct sockaddr_un, sun_path)
@@ -27,11 +28,11 @@ static void format_unix(const struct mrpc_address *address, char text[MRPC_ADDRE
 	}
 	at += snprintf(text, MRPC_ADDRESS_TEXT, abstract ? "unix-abstract:" : "unix:");
 	for (size_t i = 0; i < len && at < text + MRPC_ADDRESS_TEXT - 1; i++)
-		*at++ = (char)(path[i] >= 0x20 && path[i] < 0x7F ? path[i] : '?');
+		*at++ = (char)(exact || (path[i] >= 0x20 && path[i] < 0x7F) ? path[i] : '?');
 	*at = '\0';
 }
 
-void mrpc_address_format(const struct mrpc_address *address, char text[MRPC_ADDRESS_TEXT])
+static void format(const struct mrpc_address *address, bool exact, char text[MRPC_ADDRESS_TEXT])
 {
 	char ip[INET6_ADDRSTRLEN], zone[IF_NAMESIZE + 1] = "";
 
@@ -49,11 +50,27 @@ void mrpc_address_format(const struct mrpc_address *address, char text[MRPC_ADDR
 			 (unsigned)ntohs(address->in6.sin6_port));
 		break;
 	case AF_UNIX:
-		format_unix(address, text);
+		format_unix(address, exact, text);
 		break;
+#if MRPC_HAS_VSOCK
+	case AF_VSOCK:
+		snprintf(text, MRPC_ADDRESS_TEXT, "vsock:%u:%u", address->vm.svm_cid,
+			 address->vm.svm_port);
+		break;
+#endif
 	default:
 		snprintf(text, MRPC_ADDRESS_TEXT, "unknown:");
 	}
+}
+
+void mrpc_address_format(const struct mrpc_address *address, char text[MRPC_ADDRESS_TEXT])
+{
+	format(address, false, text);
+}
+
+void mrpc_address_write(const struct mrpc_address *address, char text[MRPC_ADDRESS_TEXT])
+{
+	format(address, true, text);
 }
 
 /* The number or the name of a network interface. */
@@ -121,6 +138,56 @@ int mrpc_address_from_unix(struct mrpc_address *ret, const char *path, size_t le
 	memcpy(ret->un.sun_path + at, path, len);
 	ret->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
 	return 0;
+}
+
+int mrpc_address_from_vsock(struct mrpc_address *ret, const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len);
+	uint32_t cid, port;
+
+	if (colon == NULL || !mrpc_parse_u32(text, (size_t)(colon - text), &cid) ||
+	    !mrpc_parse_u32(colon + 1, len - (size_t)(colon - text) - 1, &port))
+		return -EINVAL;
+#if MRPC_HAS_VSOCK
+	*ret = (struct mrpc_address){ .len = sizeof ret->vm };
+	ret->vm.svm_family = AF_VSOCK;
+	ret->vm.svm_cid = cid;
+	ret->vm.svm_port = port;
+	return 0;
+#else
+	(void)ret;
+	return -EINVAL;
+#endif
+}
+
+int mrpc_address_parse(struct mrpc_address *ret, const char *text)
+{
+	size_t len = strlen(text);
+	int family = AF_UNSPEC, r;
+	struct mrpc_host_port host;
+
+	if (mrpc_starts_with(text, len, "unix:"))
+		return mrpc_address_from_unix(ret, text + 5, len - 5, false);
+	if (mrpc_starts_with(text, len, "unix-abstract:"))
+		return mrpc_address_from_unix(ret, text + 14, len - 14, true);
+	if (mrpc_starts_with(text, len, "vsock:"))
+		return mrpc_address_from_vsock(ret, text + 6, len - 6);
+	if (mrpc_starts_with(text, len, "ipv4:") || mrpc_starts_with(text, len, "ipv6:")) {
+		family = text[3] == '4' ? AF_INET : AF_INET6;
+		text += 5;
+		len -= 5;
+	}
+	r = mrpc_host_port_split(&host, text, len);
+	if (r < 0)
+		return r;
+	if (host.bracketed && family == AF_INET)
+		return -EINVAL;
+	if (!host.has_port)
+		host.port = MRPC_DEFAULT_PORT;
+	if (host.port == 0)
+		return -EINVAL;
+	return mrpc_address_from_ip(ret, host.bracketed ? AF_INET6 : family, host.host, host.host_len,
+				    host.port);
 }
 
 void mrpc_address_unmap(struct mrpc_address *address)

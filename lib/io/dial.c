@@ -144,7 +144,7 @@ static int begin(struct attempt *attempt)
 	if (attempt->fd < 0)
 		return -errno;
 	attempt->dial->running++;
-	if (family != AF_UNIX)
+	if (family == AF_INET || family == AF_INET6)
 		(void)setsockopt(attempt->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 
 	if (connect(attempt->fd, &attempt->address.any, attempt->address.len) == 0) {

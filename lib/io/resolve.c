@@ -24,6 +24,7 @@ struct mrpc_resolution {
 	struct mrpc_ares *ares; /* while asking, and until the answer is told */
 	bool local;             /* a name that means this machine */
 	uint16_t port;
+	minirpc_time ttl;
 	struct mrpc_address *addresses;
 	size_t count;
 	int error;
@@ -118,11 +119,12 @@ static void succeed_with_loopback(struct mrpc_resolution *resolution)
 	succeed(resolution, loopback, 2);
 }
 
-static void on_found(void *user, const struct mrpc_address *addresses, size_t count, int error,
-		     const char *reason)
+static void on_found(void *user, const struct mrpc_address *addresses, size_t count,
+		     minirpc_time ttl, int error, const char *reason)
 {
 	struct mrpc_resolution *resolution = user;
 
+	resolution->ttl = ttl;
 	if (error == 0)
 		succeed(resolution, addresses, count);
 	else if (resolution->local && error != -ENOMEM)
@@ -177,6 +179,7 @@ int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
 	resolution->loop = loop;
 	resolution->tell = (struct mrpc_task){ .phase = MRPC_STREAM, .run = tell };
 	resolution->port = port;
+	resolution->ttl = MINIRPC_NEVER;
 	resolution->on_done = on_done;
 	resolution->user = user;
 	memcpy(resolution->host, host, len + 1);
@@ -201,6 +204,11 @@ int mrpc_resolve(struct mrpc_resolution **ret_resolution, minirpc_loop *loop, co
 		 void *user)
 {
 	return mrpc_resolve_by(ret_resolution, loop, NULL, host, port, on_done, user);
+}
+
+minirpc_time mrpc_resolution_ttl(const struct mrpc_resolution *resolution)
+{
+	return resolution->ttl;
 }
 
 void mrpc_resolution_free(struct mrpc_resolution *resolution)

@@ -10,7 +10,9 @@
 /* A target taken apart [L-1]. */
 enum mrpc_target_kind {
 	MRPC_TARGET_DNS,       /* host and port still to be resolved */
-	MRPC_TARGET_ADDRESSES, /* ipv4:, ipv6:, unix: - the addresses are here */
+	MRPC_TARGET_ADDRESSES, /* ipv4:, ipv6:, unix:, vsock: - the addresses are here */
+	MRPC_TARGET_LIST,      /* list: - the program says which */
+	MRPC_TARGET_OWN,       /* a resolver of the user's knows; never from mrpc_target_parse */
 	MRPC_TARGET_ATTACHED
 };
 
@@ -18,6 +20,7 @@ struct mrpc_target {
 	enum mrpc_target_kind kind;
 	char *host; /* DNS: the name, without brackets */
 	uint16_t port;
+	char *server;      /* DNS: who is to be asked, "10.0.0.1:53"; NULL: the system's */
 	char *authority;   /* the default :authority [L-1]: the path part, percent-encoded;
 			      "localhost" for unix */
 	char *verify_name; /* what a certificate must be for: host or IP (of a list: the first) */
@@ -25,10 +28,13 @@ struct mrpc_target {
 	size_t address_count;
 };
 
-/* Also takes "unix-abstract:name". Percent escapes in the path part are decoded. Names are letters,
- * digits, '-', '_' and '.': write international ones in their xn-- form. An authority ("dns://server/
- * host") is refused: names are asked of the system's servers. Returns 0, -EINVAL, -ENOMEM. */
+/* Percent escapes in the path part are decoded. Names are letters, digits, '-', '_' and '.': write
+ * international ones in their xn-- form. An authority is for dns alone ("dns://10.0.0.1/host"), and an
+ * IP address. Returns 0, -EINVAL, -ENOMEM. */
 int mrpc_target_parse(struct mrpc_target *target, const char *text);
+/* The same for a scheme that the user's resolver knows; path is what follows its colon. Our :authority
+ * is that without a leading "/", or "//anything/". Returns 0, -EINVAL (nothing is left), -ENOMEM. */
+int mrpc_target_own(struct mrpc_target *target, const char *path);
 void mrpc_target_clear(struct mrpc_target *target);
 
 /* Looks a name up, IPv6 and IPv4 interleaved as RFC 8305 wants. on_done is called once, in a turn
@@ -50,6 +56,10 @@ int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
 		    void (*on_done)(void *user, const struct mrpc_address *addresses, size_t count,
 				    int error, const char *reason),
 		    void *user);
+
+/* For how long the answer is good, the least of its records' TTLs; MINIRPC_NEVER when it came without (a
+ * literal, a file). To be asked in on_done, before the resolution is freed. */
+minirpc_time mrpc_resolution_ttl(const struct mrpc_resolution *resolution);
 
 void mrpc_resolution_free(
 	struct mrpc_resolution *resolution); /* NULL is fine; also from inside on_done */

@@ -35,19 +35,20 @@ struct mrpc_ares {
 	struct mrpc_list watches;
 	struct mrpc_timer timer;
 	bool finished; /* on_found was called, or must not be any more */
-	void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count, int error,
-			 const char *reason);
+	bool sent;     /* a packet, or it was about to */
+	void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
+			 minirpc_time ttl, int error, const char *reason);
 	void *user;
 };
 
 static void finish(struct mrpc_ares *ares, const struct mrpc_address *addresses, size_t count,
-		   int error, const char *reason)
+		   minirpc_time ttl, int error, const char *reason)
 {
 	if (ares->finished)
 		return;
 	ares->finished = true;
 	mrpc_timer_stop(&ares->timer);
-	ares->on_found(ares->user, addresses, count, error, reason);
+	ares->on_found(ares->user, addresses, count, ttl, error, reason);
 }
 
 /* When c-ares wants to look at its own time-outs again; a millisecond late rather than early. */
@@ -81,7 +82,7 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	int fd = watch->fd;
 
 	if ((events & MRPC_WATCH_LOST) != 0) {
-		finish(ares, NULL, 0, -EIO, "cannot watch the socket of the DNS query");
+		finish(ares, NULL, 0, MINIRPC_NEVER, -EIO, "cannot watch the socket of the DNS query");
 		return;
 	}
 	/* c-ares may close the socket in there, and watch is gone then. */
@@ -134,6 +135,7 @@ static void on_socket(void *user, ares_socket_t fd, int readable, int writable)
 	struct ares_watch *watch = find_watch(ares, fd);
 	int r = 0;
 
+	ares->sent = true;
 	if (events == 0) {
 		if (watch != NULL)
 			drop_watch(watch);
@@ -144,7 +146,7 @@ static void on_socket(void *user, ares_socket_t fd, int readable, int writable)
 	else
 		r = mrpc_loop_change(&watch->watch, events);
 	if (r < 0)
-		finish(ares, NULL, 0, r, "cannot watch the socket of the DNS query");
+		finish(ares, NULL, 0, MINIRPC_NEVER, r, "cannot watch the socket of the DNS query");
 }
 
 static int error_of(int status)
@@ -184,10 +186,19 @@ static const char *sentence_of(int status)
 	}
 }
 
+/* RFC 2181, 8: a TTL with its highest bit set is 0. */
+static minirpc_time least_ttl(minirpc_time least, int ttl)
+{
+	minirpc_time span = ttl > 0 ? MINIRPC_S(ttl) : 0;
+
+	return span < least ? span : least;
+}
+
 static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct mrpc_ares *ares = user;
 	struct mrpc_address found[ADDRESSES_MAX];
+	minirpc_time ttl = MINIRPC_NEVER;
 	size_t count = 0;
 
 	(void)timeouts;
@@ -199,8 +210,11 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
 				continue;
 			found[count] = (struct mrpc_address){ .len = at->ai_addrlen };
 			memcpy(&found[count].any, at->ai_addr, at->ai_addrlen);
+			ttl = least_ttl(ttl, at->ai_ttl);
 			count++;
 		}
+		for (const struct ares_addrinfo_cname *at = info->cnames; at != NULL; at = at->next)
+			ttl = least_ttl(ttl, at->ttl);
 		if (count == 0)
 			status = ARES_ENODATA;
 	}
@@ -208,9 +222,9 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
 		ares_freeaddrinfo(info);
 
 	if (status == ARES_SUCCESS)
-		finish(ares, found, count, 0, "");
+		finish(ares, found, count, ares->sent ? ttl : MINIRPC_NEVER, 0, "");
 	else
-		finish(ares, NULL, 0, error_of(status), sentence_of(status));
+		finish(ares, NULL, 0, MINIRPC_NEVER, error_of(status), sentence_of(status));
 }
 
 static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *options)
@@ -241,7 +255,7 @@ static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *
 int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *host,
 		  const struct mrpc_ares_options *options,
 		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
-				   int error, const char *reason),
+				   minirpc_time ttl, int error, const char *reason),
 		  void *user)
 {
 	const struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC,

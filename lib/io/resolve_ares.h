@@ -13,13 +13,14 @@ struct mrpc_ares_options {
 };
 
 /* Asks for the addresses of host, a valid name. on_found is called once, also from inside this
- * function, in no order but c-ares's own (RFC 6724); error 0 or -errno with its sentence. It must
+ * function, in no order but c-ares's own (RFC 6724); error 0 or -errno with its sentence; ttl: the
+ * least of the records', MINIRPC_NEVER without one. It must
  * not free the look-up. Returns 0, or -ENOMEM, -EMFILE, -EIO: c-ares could not begin, and on_found
  * is not called. */
 int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *host,
 		  const struct mrpc_ares_options *options,
 		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
-				   int error, const char *reason),
+				   minirpc_time ttl, int error, const char *reason),
 		  void *user);
 void mrpc_ares_free(struct mrpc_ares *ares); /* NULL is fine; on_found is not called any more */
 

@@ -3,9 +3,12 @@
  *
  *	scheme:            path
  *	dns:        (///)  host[:port]            resolved later; also when there is no known scheme
+ *	dns:        //server[:port]/host[:port]   asks that server
  *	ipv4: ipv6: (///)  ip[:port],ip[:port]    the addresses are in the text
  *	unix:       (//)   path                   a file
  *	unix-abstract:     name                   Linux's sockets without a file
+ *	vsock:             cid:port               between a virtual machine and its host
+ *	list:              name                   the program says which addresses
  *	attached:          name                   the host moves the bytes
  */
 #include "io/resolve.h"
@@ -17,7 +20,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define DEFAULT_PORT 443u
+#define DNS_PORT 53u
 #define NAME_MAX_LEN 253u
 #define LABEL_MAX_LEN 63u
 
@@ -119,7 +122,7 @@ static int parse_host_port(struct mrpc_host_port *ret, const char *text, size_t 
 	if (r < 0)
 		return r;
 	if (!ret->has_port)
-		ret->port = DEFAULT_PORT;
+		ret->port = MRPC_DEFAULT_PORT;
 	if (ret->port == 0)
 		return -EINVAL;
 	if (ret->bracketed)
@@ -183,7 +186,7 @@ static int parse_ip_list(struct mrpc_target *target, const char *path, int famil
 		if (r < 0)
 			return r;
 		if (!host.has_port)
-			host.port = DEFAULT_PORT;
+			host.port = MRPC_DEFAULT_PORT;
 		if (host.port == 0)
 			return -EINVAL;
 		r = mrpc_address_from_ip(&target->addresses[target->address_count], family,
@@ -214,13 +217,25 @@ static int parse_unix(struct mrpc_target *target, const char *path, bool abstrac
 	return mrpc_address_from_unix(target->addresses, path, strlen(path), abstract);
 }
 
-static int parse_attached(struct mrpc_target *target, const char *path)
+static int parse_vsock(struct mrpc_target *target, const char *path)
+{
+	target->addresses = mrpc_alloc(sizeof *target->addresses);
+	if (target->addresses == NULL)
+		return -ENOMEM;
+	target->kind = MRPC_TARGET_ADDRESSES;
+	target->address_count = 1;
+	target->authority = mrpc_strdup("localhost"); /* as C-core */
+	target->verify_name = mrpc_strdup("localhost");
+	return mrpc_address_from_vsock(target->addresses, path, strlen(path));
+}
+
+static int parse_named(struct mrpc_target *target, const char *path, enum mrpc_target_kind kind)
 {
 	struct mrpc_host_port host;
 
 	if (path[0] == '\0')
 		return -EINVAL;
-	target->kind = MRPC_TARGET_ATTACHED;
+	target->kind = kind;
 	target->authority = percent_encode(path);
 	if (mrpc_host_port_split(&host, path, strlen(path)) == 0)
 		target->verify_name = verify_name(&host);
@@ -229,7 +244,7 @@ static int parse_attached(struct mrpc_target *target, const char *path)
 	return 0;
 }
 
-enum scheme { DNS, IPV4, IPV6, UNIX, UNIX_ABSTRACT, ATTACHED };
+enum scheme { DNS, IPV4, IPV6, UNIX, UNIX_ABSTRACT, VSOCK, LIST, ATTACHED };
 
 /* The scheme of text; *text moves behind it. */
 static enum scheme take_scheme(const char **text)
@@ -237,6 +252,7 @@ static enum scheme take_scheme(const char **text)
 	static const char *const names[] = {
 		[DNS] = "dns:",   [IPV4] = "ipv4:",         [IPV6] = "ipv6:",
 		[UNIX] = "unix:", [ATTACHED] = "attached:", [UNIX_ABSTRACT] = "unix-abstract:",
+		[LIST] = "list:", [VSOCK] = "vsock:",
 	};
 
 	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -250,14 +266,44 @@ static enum scheme take_scheme(const char **text)
 	return DNS;
 }
 
-/* Leaves the path part of "//authority/path", whose authority must be empty. A path of dns, ipv4
+/* The DNS server that the user wants asked: an address, since who would resolve its name? */
+static int take_server(struct mrpc_target *target, const char *text, size_t len)
+{
+	struct mrpc_host_port host;
+	struct mrpc_address address;
+	int r;
+
+	r = mrpc_host_port_split(&host, text, len);
+	if (r < 0)
+		return r;
+	if (!host.has_port)
+		host.port = DNS_PORT;
+	if (host.port == 0)
+		return -EINVAL;
+	r = mrpc_address_from_ip(&address, host.bracketed ? AF_INET6 : AF_INET, host.host,
+				 host.host_len, host.port);
+	if (r < 0)
+		return r;
+	target->server = mrpc_format(host.bracketed ? "[%.*s]:%u" : "%.*s:%u", (int)host.host_len,
+				     host.host, (unsigned)host.port);
+	return target->server == NULL ? -ENOMEM : 0;
+}
+
+/* Leaves the path part of "//authority/path", whose authority is empty but for dns. A path of dns, ipv4
  * and ipv6 does not begin with its slash; a file's does. */
-static int skip_authority(const char **text, enum scheme scheme)
+static int take_authority(struct mrpc_target *target, const char **text, enum scheme scheme)
 {
 	if ((*text)[0] == '/' && (*text)[1] == '/') {
-		if ((*text)[2] != '/')
+		size_t len = strcspn(*text + 2, "/");
+		int r = 0;
+
+		if (len > 0 && (scheme != DNS || (*text)[2 + len] == '\0'))
 			return -EINVAL;
-		*text += 2;
+		if (len > 0)
+			r = take_server(target, *text + 2, len);
+		if (r < 0)
+			return r;
+		*text += 2 + len;
 	}
 	if (scheme <= IPV6 && (*text)[0] == '/')
 		(*text)++;
@@ -273,14 +319,15 @@ int mrpc_target_parse(struct mrpc_target *target, const char *text)
 
 	*target = (struct mrpc_target){ 0 };
 	if (rest != text && scheme <= UNIX) {
-		r = skip_authority(&rest, scheme);
+		r = take_authority(target, &rest, scheme);
 		if (r < 0)
-			return r;
+			goto out;
 	}
 	path = mrpc_strdup(rest);
-	if (path == NULL)
-		return -ENOMEM;
-
+	if (path == NULL) {
+		r = -ENOMEM;
+		goto out;
+	}
 	r = percent_decode(path);
 	if (r == 0) {
 		switch (scheme) {
@@ -295,15 +342,47 @@ int mrpc_target_parse(struct mrpc_target *target, const char *text)
 		case UNIX_ABSTRACT:
 			r = parse_unix(target, path, scheme == UNIX_ABSTRACT);
 			break;
+		case VSOCK:
+			r = parse_vsock(target, path);
+			break;
+		case LIST:
+			r = parse_named(target, path, MRPC_TARGET_LIST);
+			break;
 		case ATTACHED:
-			r = parse_attached(target, path);
+			r = parse_named(target, path, MRPC_TARGET_ATTACHED);
 			break;
 		}
 	}
 	mrpc_free(path);
-
+out:
 	if (r == 0 && (target->authority == NULL || target->verify_name == NULL ||
 		       (target->kind == MRPC_TARGET_DNS && target->host == NULL)))
+		r = -ENOMEM;
+	if (r < 0)
+		mrpc_target_clear(target);
+	return r;
+}
+
+int mrpc_target_own(struct mrpc_target *target, const char *path)
+{
+	char *decoded;
+	int r;
+
+	*target = (struct mrpc_target){ 0 };
+	if (path[0] == '/' && path[1] == '/') {
+		path += 2;
+		path += strcspn(path, "/");
+	}
+	if (path[0] == '/')
+		path++;
+	decoded = mrpc_strdup(path);
+	if (decoded == NULL)
+		return -ENOMEM;
+	r = percent_decode(decoded);
+	if (r == 0)
+		r = parse_named(target, decoded, MRPC_TARGET_OWN);
+	mrpc_free(decoded);
+	if (r == 0 && (target->authority == NULL || target->verify_name == NULL))
 		r = -ENOMEM;
 	if (r < 0)
 		mrpc_target_clear(target);
@@ -313,6 +392,7 @@ int mrpc_target_parse(struct mrpc_target *target, const char *text)
 void mrpc_target_clear(struct mrpc_target *target)
 {
 	mrpc_free(target->host);
+	mrpc_free(target->server);
 	mrpc_free(target->authority);
 	mrpc_free(target->verify_name);
 	mrpc_free(target->addresses);

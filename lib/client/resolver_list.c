@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Resolver of lists: targets that have their addresses in them (ipv4:, ipv6:, unix:, unix-abstract:, vsock:)
+ * and those whose addresses the program sets (list:). Each address is an endpoint of its own: a policy like
+ * round_robin spreads over them, pick_first takes them for one list. Nothing is ever looked up, so `again`
+ * has something to say only after a result that did not arrive for lack of memory. */
+#include "client/resolving.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int mrpc_resolving_push_addresses(struct minirpc_resolving *to,
+				  const struct mrpc_address *addresses, size_t count,
+				  const char *service_config_json)
+{
+	struct minirpc_endpoint *endpoints;
+	const char **pointers;
+	char *texts;
+	size_t size;
+	int r;
+
+	if (!mrpc_mul(count, sizeof *endpoints + 2 * sizeof *pointers + MRPC_ADDRESS_TEXT, &size))
+		return -ENOMEM;
+	endpoints = mrpc_zalloc(size + 1); /* count may be 0 */
+	if (endpoints == NULL)
+		return -ENOMEM;
+	pointers = (const char **)(void *)(endpoints + count);
+	texts = (char *)(pointers + 2 * count);
+	for (size_t i = 0; i < count; i++) {
+		char *text = texts + i * MRPC_ADDRESS_TEXT;
+
+		mrpc_address_write(&addresses[i], text);
+		pointers[2 * i] = text;
+		endpoints[i].addresses = &pointers[2 * i];
+	}
+	r = minirpc_resolving_push(to, &(struct minirpc_resolver_result){
+					       .endpoints = endpoints,
+					       .endpoint_count = count,
+					       .service_config_json = service_config_json,
+				       });
+	mrpc_free(endpoints);
+	return r;
+}
+
+static int tell(struct minirpc_resolving *to)
+{
+	const struct mrpc_target *target = to->config.parsed;
+	char note[200];
+
+	if (target->kind == MRPC_TARGET_ADDRESSES)
+		return mrpc_resolving_push_addresses(to, target->addresses, target->address_count,
+						     NULL);
+	if (to->list != NULL)
+		return minirpc_resolving_push(to, &(struct minirpc_resolver_result){
+							  .endpoints = to->list->endpoints,
+							  .endpoint_count = to->list->count,
+						  });
+	snprintf(note, sizeof note, "%.100s has no addresses yet (minirpc_channel_set_addresses)",
+		 to->config.target);
+	return minirpc_resolving_push(to, &(struct minirpc_resolver_result){ .note = note });
+}
+
+static void again(void *self)
+{
+	struct minirpc_resolving *to = self;
+	int r;
+
+	if (to->told)
+		return;
+	to->told = true; /* before: what is told may free us */
+	r = tell(to);
+	if (r == -ENOMEM) {
+		to->told = false;
+		minirpc_resolving_fail(to, "the addresses did not arrive: Cannot allocate memory");
+	}
+}
+
+static int start(minirpc_resolving *to, const char *target, void *user, void **ret_self)
+{
+	(void)target;
+	(void)user;
+	to->told = false;
+	*ret_self = to;
+	again(to);
+	return 0;
+}
+
+const struct minirpc_resolver mrpc_resolver_list = { "list", start, again, NULL };
+
+int mrpc_resolving_set_list(struct minirpc_resolving *resolving,
+			    const struct minirpc_endpoint *endpoints, size_t count)
+{
+	char error[MRPC_ENDPOINTS_ERROR];
+	struct mrpc_endpoints *copy, *before = resolving->list;
+	int r;
+
+	if (resolving->resolver != &mrpc_resolver_list ||
+	    resolving->config.parsed->kind != MRPC_TARGET_LIST)
+		return -EINVAL;
+	r = mrpc_endpoints_check(endpoints, count, error);
+	if (r < 0) {
+		mrpc_log(&resolving->config.loop->log, MINIRPC_LOG_WARNING,
+			 "the addresses for %s are refused: %s", resolving->config.target, error);
+		return r;
+	}
+	copy = mrpc_endpoints_copy(endpoints, count);
+	if (copy == NULL)
+		return -ENOMEM;
+	resolving->list = copy;
+	if (resolving->started) {
+		r = tell(resolving);
+		if (r < 0) {
+			resolving->list = before;
+			mrpc_free(copy);
+			return r;
+		}
+	}
+	mrpc_free(before);
+	return 0;
+}
