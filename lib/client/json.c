@@ -44,7 +44,8 @@ static int check_bounds(const struct mrpc_config_draft *draft,
 	return 0;
 }
 
-/* jansson's complaint. Where it has no words there was no memory. */
+/* Where jansson has no words there was no memory. Not the other way round: its lexer takes a string for which it
+ * has none for one that is malformed, so that a config may be called malformed when memory runs out. */
 static bool is_memory(const json_error_t *error)
 {
 	return error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory;
