@@ -204,7 +204,7 @@ MINIRPC_API void *minirpc_call_alloc(minirpc_call *call, size_t size);
 
 /* Sends initial metadata now (the array may be NULL: none). Without it headers go with the first
  * message, or not at all when the call fails at once. Returns 0, -EINVAL (as minirpc_call_open),
- * -E2BIG (above 16 KiB), -EPIPE (headers or messages were sent before, the call is over, or a
+ * -E2BIG (above the server's limits.max_header_bytes), -EPIPE (headers or messages were sent before, the call is over, or a
  * client's), -ENOMEM. */
 MINIRPC_API int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *metadata);
 
@@ -215,7 +215,7 @@ MINIRPC_API int minirpc_call_send_headers(minirpc_call *call, const struct minir
 MINIRPC_API int minirpc_call_set_compression(minirpc_call *call, const char *name);
 
 /* Sets the trailing metadata that minirpc_call_end will send; replaces what was set before.
- * Returns 0, -EINVAL, -E2BIG (above 16 KiB), -EPIPE (over, or a client's), -ENOMEM; then what was
+ * Returns 0, -EINVAL, -E2BIG (above the server's limits.max_header_bytes), -EPIPE (over, or a client's), -ENOMEM; then what was
  * set before stands. */
 MINIRPC_API int minirpc_call_set_trailers(minirpc_call *call, const struct minirpc_field *metadata);
 

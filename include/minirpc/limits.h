@@ -46,6 +46,9 @@ struct minirpc_conn_limits {
 				      of stack each) */
 	uint32_t max_decode_bytes; /* protobuf: what a decoded message may take is 64 KiB + 32 x its
 				      length, at most this; 64 MiB; from 64 KiB to 1 GiB */
+	uint32_t max_assembly; /* bytes of messages that are coming in and are larger than half a
+				  stream_window, of all calls of a connection; one may always come in, the
+				  next wait with a window full of theirs until there is room; 16 MiB */
 	minirpc_time handshake_time;   /* TLS + preface + SETTINGS; 10 s */
 	minirpc_time header_time;      /* from HEADERS to END_HEADERS; 10 s */
 	minirpc_time write_stall_time; /* bytes waiting and none leaving; 30 s */

@@ -51,7 +51,8 @@ static void *from_new_block(struct mrpc_arena *arena, size_t size)
 
 	if (!mrpc_add(sizeof *block, room, &total))
 		return NULL;
-	block = mrpc_pool_alloc(arena->pool, total);
+	block = arena->anyway ? mrpc_pool_alloc_anyway(arena->pool, total)
+			      : mrpc_pool_alloc(arena->pool, total);
 	if (block == NULL)
 		return NULL;
 	block->next = arena->blocks;

@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct mrpc_arena {
 	uint8_t *at, *end; /* room in the current block */
 	struct mrpc_arena_block *blocks;
 	struct mrpc_pool *pool;
+	bool anyway; /* whatever the pool's quota says */
 };
 
 /* Blocks come from the pool, which may be NULL. first (may be NULL) is used before there are any; it

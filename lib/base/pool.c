@@ -10,11 +10,16 @@
  * a block is malloc's own, with no head. A larger one, or any with no room for it on the shelf, is
  * freed at once. When the shelf is full, blocks of other classes make room, each class in its turn;
  * and now and then all goes that was not needed for a while. So the shelf follows what the loop does
- * now, not what it did once. */
+ * now, not what it did once.
+ *
+ * An account is a pool in front of another one: it has no shelf, but counts what it hands out, and stops at
+ * a quota. Whoever holds memory of a server then holds it of the server's account, and a quota that is used
+ * up looks to everybody like the end of memory, which everybody can deal with already. */
 #include "base/pool.h"
 
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
 
@@ -81,12 +86,12 @@ void mrpc_pool_trim(struct mrpc_pool *pool)
 	pool->low = pool->bytes;
 }
 
-void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
+static void *take(struct mrpc_pool *pool, size_t size)
 {
 	struct mrpc_pool_block *block;
 	unsigned class;
 
-	if (pool == NULL || size > LARGEST)
+	if (size > LARGEST)
 		return mrpc_alloc(size);
 	class = class_of(&size);
 	block = pool->free[class];
@@ -97,6 +102,30 @@ void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
 	if (pool->bytes < pool->low)
 		pool->low = pool->bytes;
 	return block;
+}
+
+void *mrpc_pool_alloc_anyway(struct mrpc_pool *pool, size_t size)
+{
+	void *block;
+
+	if (pool == NULL)
+		return mrpc_alloc(size);
+	if (pool->shelf == NULL)
+		return take(pool, size);
+	block = take(pool->shelf, size);
+	if (block != NULL)
+		pool->used += size;
+	return block;
+}
+
+static bool is_in_quota(const struct mrpc_pool *pool, size_t size)
+{
+	return pool->shelf == NULL || (pool->used <= pool->quota && size <= pool->quota - pool->used);
+}
+
+void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
+{
+	return pool == NULL || is_in_quota(pool, size) ? mrpc_pool_alloc_anyway(pool, size) : NULL;
 }
 
 /* Sees to it that size more bytes fit, at the cost of other classes. */
@@ -110,14 +139,12 @@ static bool make_room(struct mrpc_pool *pool, size_t size, unsigned class)
 	return pool->bytes + size <= pool->limit;
 }
 
-void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
+static void put_back(struct mrpc_pool *pool, void *p, size_t size)
 {
 	struct mrpc_pool_block *block = p;
 	unsigned class;
 
-	if (p == NULL)
-		return;
-	if (pool == NULL || size > LARGEST) {
+	if (size > LARGEST) {
 		mrpc_free(p);
 		return;
 	}
@@ -129,4 +156,61 @@ void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
 	block->next = pool->free[class];
 	pool->free[class] = block;
 	pool->bytes += size;
+}
+
+void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
+{
+	if (p == NULL)
+		return;
+	if (pool == NULL) {
+		mrpc_free(p);
+	} else if (pool->shelf == NULL) {
+		put_back(pool, p, size);
+	} else {
+		put_back(pool->shelf, p, size);
+		mrpc_pool_discharge(pool, size);
+	}
+}
+
+/* ---- Accounts ---- */
+
+struct mrpc_pool *mrpc_pool_open(struct mrpc_pool *shelf, size_t quota)
+{
+	struct mrpc_pool *account = mrpc_alloc(sizeof *account);
+
+	if (account != NULL)
+		*account = (struct mrpc_pool){ .shelf = shelf, .quota = quota };
+	return account;
+}
+
+void mrpc_pool_close(struct mrpc_pool *account)
+{
+	if (account == NULL)
+		return;
+	account->is_closed = true;
+	mrpc_pool_discharge(account, 0);
+}
+
+bool mrpc_pool_charge(struct mrpc_pool *pool, size_t size)
+{
+	if (pool != NULL && !is_in_quota(pool, size))
+		return false;
+	mrpc_pool_charge_anyway(pool, size);
+	return true;
+}
+
+void mrpc_pool_charge_anyway(struct mrpc_pool *pool, size_t size)
+{
+	if (pool != NULL && pool->shelf != NULL)
+		pool->used += size;
+}
+
+void mrpc_pool_discharge(struct mrpc_pool *pool, size_t size)
+{
+	if (pool == NULL || pool->shelf == NULL)
+		return;
+	assert(size <= pool->used);
+	pool->used -= size;
+	if (pool->used == 0 && pool->is_closed)
+		mrpc_free(pool);
 }

@@ -50,7 +50,8 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	struct minirpc_call *call;
 	int r;
 
-	call = mrpc_pool_alloc(config->place.pool, sizeof *call);
+	/* A request must be read before it can be refused. */
+	call = mrpc_pool_alloc_anyway(config->place.pool, sizeof *call);
 	if (call == NULL)
 		return -ENOMEM;
 	memset(call, 0, offsetof(struct minirpc_call, in));
@@ -64,14 +65,13 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->refs = 1;
 	call->has_handle = true;
 	call->place = config->place;
-	call->started = call->attempt_started = *config->place.now;
+	call->started = *config->place.now;
 	call->deadline = MINIRPC_NEVER;
 	call->max_receive_message =
 		config->max_receive_message > 0 ? config->max_receive_message : RECEIVE_MAX;
 	call->max_send_message =
 		config->max_send_message > 0 ? config->max_send_message : UINT32_MAX;
 	call->max_replay = config->max_replay > 0 ? config->max_replay : REPLAY_MAX;
-	call->replay = config->replay;
 	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
 	call->counts = config->counts;
 	call->secure = config->secure;
@@ -96,15 +96,31 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	if (role == MRPC_CLIENT) {
 		mrpc_lane_retain(&call->out);
 		mrpc_lane_push_headers(&call->out);
-	} else if (config->interceptors != NULL && config->interceptors->count > 0) {
-		r = mrpc_call_intercept(call, config->interceptors, NULL, false);
-		if (r < 0) {
-			mrpc_call_drop(call);
-			return r;
-		}
+	} else {
+		call->arena.anyway = true;
 	}
 	*ret_call = call;
 	return 0;
+}
+
+void mrpc_call_reset(struct minirpc_call *call)
+{
+	assert(call->refs == 1 && call->transport == NULL && call->in.state == MRPC_LANE_IDLE);
+	mrpc_arena_clear(&call->arena);
+	mrpc_arena_init(&call->arena, call->place.pool, call->room, sizeof call->room);
+	mrpc_metadata_init(&call->in_headers, &call->arena);
+	call->arena.anyway = true;
+	call->path = call->authority = (char *)"";
+	call->content_type = NULL;
+	call->accepts = 0;
+}
+
+int mrpc_call_admitted(struct minirpc_call *call, struct mrpc_interceptors *interceptors)
+{
+	call->arena.anyway = false;
+	if (interceptors == NULL || interceptors->count == 0)
+		return 0;
+	return mrpc_call_intercept(call, interceptors, NULL, false);
 }
 
 struct minirpc_call *mrpc_call_ref(struct minirpc_call *call)
@@ -253,7 +269,11 @@ void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transpor
  * in on_end. */
 static void forget_connection(struct minirpc_call *call)
 {
-	call->peer = mrpc_call_is_over(call) && call->chain == NULL ? "" : mrpc_call_keep_peer(call);
+	const char *peer = NULL;
+
+	if ((!mrpc_call_is_over(call) || call->chain != NULL) && call->peer[0] != '\0')
+		peer = mrpc_arena_strndup(&call->arena, call->peer, strlen(call->peer));
+	call->peer = peer == NULL ? "" : peer;
 	call->certificate = NULL;
 	call->certificate_len = 0;
 }
@@ -268,19 +288,9 @@ static void let_go(struct minirpc_call *call)
 		mrpc_chain_look(call->chain);
 }
 
-/* What a lane that is cut, or is not retained any more, has given back to the owner's budget. */
-static void give_back_replay(struct minirpc_call *call)
-{
-	if (call->replay_held == 0)
-		return;
-	call->replay->held -= call->replay_held;
-	call->replay_held = 0;
-}
-
 /* Both lanes outward: what the interceptors have not seen and what the transport has not read. */
 static void cut_out(struct minirpc_call *call)
 {
-	give_back_replay(call);
 	if (call->chain != NULL)
 		mrpc_chain_cut(call->chain);
 	mrpc_lane_cut(&call->out);
@@ -307,19 +317,14 @@ static void leave_transport(struct minirpc_call *call)
 	mrpc_call_unref(call);
 }
 
-void mrpc_call_commit(struct minirpc_call *call)
-{
-	call->committed = true;
-	give_back_replay(call);
-	mrpc_lane_commit(&call->out);
-}
-
 int mrpc_call_received_headers(struct minirpc_call *call)
 {
 	int r = mrpc_lane_push_headers(&call->in);
 
-	if (r == 0 && call->role == MRPC_CLIENT)
-		mrpc_call_commit(call); /* */
+	if (r == 0 && call->role == MRPC_CLIENT) {
+		call->committed = true; /* */
+		mrpc_lane_commit(&call->out);
+	}
 	return r;
 }
 
@@ -386,7 +391,6 @@ static bool starts_over(struct minirpc_call *call, const struct minirpc_status *
 static void peer_left(struct minirpc_call *call, const struct minirpc_status *status)
 {
 	mrpc_call_keep_status(call, &call->in_status, status);
-	call->ended = *call->place.now;
 	mrpc_lane_cut(&call->in);
 	cut_out(call);
 	mrpc_timer_stop(&call->deadline_timer);
@@ -412,7 +416,6 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
 		return;
 	call->committed = true;
 	mrpc_call_keep_status(call, &call->in_status, status);
-	call->ended = *call->place.now;
 	cut_out(call);
 	if (abrupt)
 		mrpc_lane_cut(&call->in);
@@ -453,12 +456,6 @@ int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_statu
 	call->answered = true;
 	mrpc_turn_wake(call->place.turn, &call->task);
 	return 0;
-}
-
-void mrpc_call_fail_attempt(struct minirpc_call *call, const struct minirpc_status *status)
-{
-	if (!starts_over(call, status, false))
-		mrpc_call_kill_with(call, status);
 }
 
 void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text)

@@ -33,6 +33,7 @@ const struct minirpc_conn_limits mrpc_limits_default = {
 	.unsent_bytes = 256u << 10,
 	.max_decode_depth = 100,
 	.max_decode_bytes = 64u << 20,
+	.max_assembly = 16u << 20,
 	.handshake_time = MINIRPC_S(10),
 	.header_time = MINIRPC_S(10),
 	.write_stall_time = MINIRPC_S(30),
@@ -75,6 +76,7 @@ int mrpc_limits_complete(struct minirpc_conn_limits *limits)
 	complete(&limits->unsent_bytes, value->unsent_bytes);
 	complete(&limits->max_decode_depth, value->max_decode_depth);
 	complete(&limits->max_decode_bytes, value->max_decode_bytes);
+	complete(&limits->max_assembly, value->max_assembly);
 	complete_time(&limits->handshake_time, value->handshake_time);
 	complete_time(&limits->header_time, value->header_time);
 	complete_time(&limits->write_stall_time, value->write_stall_time);

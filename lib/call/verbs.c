@@ -10,8 +10,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define METADATA_MAX (16u << 10) /* [M-5] */
-
 static bool is_closed(struct minirpc_call *call)
 {
 	return mrpc_call_is_over(call) || call->gone ||
@@ -39,33 +37,17 @@ static int may_send(struct minirpc_call *call, size_t len)
 	return 0;
 }
 
-/* For another attempt, within the call's limit and that of all calls together. */
-static bool may_keep(struct minirpc_call *call, const struct mrpc_part *part)
-{
-	const struct mrpc_lane *out = &call->out;
-	size_t weight = MRPC_PREFIX + part->len;
-
-	if (out->kept + out->unread + part->len > call->max_replay)
-		return false;
-	if (call->replay == NULL)
-		return true;
-	if (weight > call->replay->max - call->replay->held)
-		return false;
-	call->replay->held += weight;
-	call->replay_held += weight;
-	return true;
-}
-
 int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
 {
 	struct mrpc_lane *out = &call->out;
 
 	if (out->state == MRPC_LANE_IDLE)
 		mrpc_lane_push_headers(out);
-	if (out->retained && !may_keep(call, part)) {
+	if (out->retained && out->kept + out->unread + part->len > call->max_replay) { /* */
 		if (call->counts != NULL)
 			call->counts->overflowed_replays++;
-		mrpc_call_commit(call);
+		call->committed = true;
+		mrpc_lane_commit(out);
 	}
 	return mrpc_lane_push(out, part);
 }
@@ -286,7 +268,7 @@ static int set_metadata(struct minirpc_call *call, struct minirpc_metadata *meta
 	r = mrpc_metadata_add_all(&fresh, fields);
 	if (r < 0)
 		return r;
-	if (fresh.bytes > METADATA_MAX)
+	if (fresh.bytes > call->limits->max_header_bytes) /* [M-5] */
 		return -E2BIG;
 	*metadata = fresh;
 	return 0;

@@ -557,6 +557,7 @@ static const struct mrpc_machine_ops machine_ops = {
 static void free_conn(struct mrpc_conn *conn)
 {
 	mrpc_session_free(conn);
+	mrpc_blank_free(conn);
 	mrpc_zone_clear(&conn->zone);
 	mrpc_buf_clear(&conn->scratch);
 	mrpc_timers_clear(&conn->timers);
@@ -584,6 +585,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 		options->call.compressors != NULL ? options->call.compressors : &mrpc_no_compressors;
 	conn->accept = options->accept;
 	conn->accept_user = options->accept_user;
+	conn->admit = options->admit;
 	conn->owner = options->owner;
 	conn->also = options->counts;
 	conn->scheme = options->scheme == NULL ? "http" : options->scheme;
@@ -597,6 +599,7 @@ int mrpc_conn_new(struct mrpc_conn **ret_conn, enum mrpc_role role,
 	mrpc_list_init(&conn->waiting);
 	mrpc_list_init(&conn->late);
 	mrpc_list_init(&conn->due);
+	mrpc_list_init(&conn->crowd);
 	for (int i = 0; i < MRPC_ALARMS; i++)
 		conn->alarms[i] = MINIRPC_NEVER;
 

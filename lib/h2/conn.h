@@ -19,6 +19,13 @@ enum mrpc_conn_state {
 	MRPC_CONN_CLOSED    /* over; only bytes may be left to send */
 };
 
+/* What a request that is not let in is answered. */
+struct mrpc_refusal {
+	enum minirpc_code code;
+	const char *text;      /* copied */
+	minirpc_time pushback; /* 0: nothing is said of it; below 0: no other attempt */
+};
+
 struct mrpc_conn_options {
 	struct mrpc_place place;
 	struct minirpc_conn_limits limits; /* zeros are filled with the defaults */
@@ -34,6 +41,10 @@ struct mrpc_conn_options {
 	/* Server: the first events of each call that comes in; its on_headers routes. */
 	const struct minirpc_call_events *accept;
 	void *accept_user;
+	/* Server: asked with accept_user for each request whose headers are good, from inside of receive:
+	 * nothing of the conn may be called. True: it is let in, and may be given an owner. NULL: all are. */
+	bool (*admit)(void *user, struct minirpc_call *call, minirpc_time timeout,
+		      struct mrpc_refusal *ret_refusal);
 	struct minirpc_conn_counts
 		*counts; /* counted here as well, may be NULL; must outlive the conn */
 };

@@ -17,10 +17,8 @@
 #include <string.h>
 
 #define FRAME_HEAD 9u
-#define FIXED_FIELDS 11u /* no block has more fields of our own */
+#define FIXED_FIELDS 10u /* no block has more fields of our own */
 #define SMALL_BLOCK 32u
-#define PUSHBACK_SIZE 12u /* "2147483647" */
-#define NUMBER_SIZE 11u   /* "4294967295" */
 #define LONG_DATA 16384u /* more than this waiting: one frame will not do */
 
 #define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
@@ -112,13 +110,13 @@ static int add_metadata(struct fields *fields, struct minirpc_call *call,
 	return 0;
 }
 
-/* A server's is its client's; call may be NULL [W-4]. */
-static void add_content_type(struct fields *fields, const struct minirpc_call *call)
+/* A server's is its client's [W-4]. NULL: that of most. */
+static void add_content_type(struct fields *fields, const char *type)
 {
-	if (call == NULL || call->content_type == NULL)
+	if (type == NULL)
 		add(fields, &content_type);
 	else
-		ADD(fields, "content-type", call->content_type, strlen(call->content_type), 0);
+		ADD(fields, "content-type", type, strlen(type), 0);
 }
 
 static const char *code_text(enum minirpc_code code)
@@ -132,16 +130,13 @@ static const char *code_text(enum minirpc_code code)
 /* Whole milliseconds, not too early. Without memory the client makes up its own mind. */
 static void add_pushback(struct fields *fields, struct minirpc_call *call)
 {
-	minirpc_time ms = call->pushback / MINIRPC_MS(1) + (call->pushback % MINIRPC_MS(1) > 0);
-	char *text = mrpc_arena_alloc(&call->arena, PUSHBACK_SIZE);
-	int len;
+	char *text = mrpc_arena_alloc(&call->arena, MRPC_PUSHBACK_SIZE);
+	size_t len;
 
 	if (text == NULL)
 		return;
-	if (call->pushback < 0)
-		ms = -1;
-	len = snprintf(text, PUSHBACK_SIZE, "%d", (int)(ms > INT32_MAX ? INT32_MAX : ms));
-	ADD(fields, "grpc-retry-pushback-ms", text, (size_t)len, NGHTTP2_NV_FLAG_NO_INDEX);
+	len = mrpc_pushback_format(text, call->pushback);
+	ADD(fields, "grpc-retry-pushback-ms", text, len, NGHTTP2_NV_FLAG_NO_INDEX);
 }
 
 /* grpc-status, grpc-message, grpc-status-details-bin [S-1, S-2, S-8]. Without memory the code goes
@@ -202,6 +197,9 @@ static void add_answer(struct fields *fields, const struct mrpc_conn *conn,
 		return;
 	ADD(fields, "grpc-status", code, strlen(code), 0);
 	ADD(fields, "grpc-message", answer->text, strlen(answer->text), NGHTTP2_NV_FLAG_NO_INDEX);
+	if (answer->pushback != NULL)
+		ADD(fields, "grpc-retry-pushback-ms", answer->pushback, strlen(answer->pushback),
+		    NGHTTP2_NV_FLAG_NO_INDEX); /* */
 	if (answer->accept_encoding)
 		add_accept_encoding(fields, conn); /* C-3 */
 }
@@ -350,18 +348,6 @@ void mrpc_stream_resume(struct mrpc_stream *stream)
 
 /* ---- Client ---- */
 
-/* Says that it is a further attempt, and which. Returns 0 or -ENOMEM. */
-static int add_previous_attempts(struct fields *fields, struct minirpc_call *call)
-{
-	char *text = mrpc_arena_alloc(&call->arena, NUMBER_SIZE);
-
-	if (text == NULL)
-		return -ENOMEM;
-	ADD(fields, "grpc-previous-rpc-attempts", text,
-	    (size_t)snprintf(text, NUMBER_SIZE, "%u", call->previous_attempts), 0);
-	return 0;
-}
-
 static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 {
 	struct minirpc_call *call = stream->call;
@@ -381,14 +367,12 @@ static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 		ADD(fields, "grpc-timeout", stream->timeout, len, NGHTTP2_NV_FLAG_NO_INDEX);
 	}
 	add(fields, &te_trailers);
-	add_content_type(fields, call);
+	add_content_type(fields, call->content_type);
 	add_encoding(fields, call);
 	if (conn->compressors->count > 0)
 		add_accept_encoding(fields, conn);
 	if (conn->user_agent_len > 0)
 		ADD(fields, "user-agent", conn->user_agent, conn->user_agent_len, 0);
-	if (call->previous_attempts > 0 && add_previous_attempts(fields, call) < 0)
-		return -ENOMEM;
 	return add_metadata(fields, call, &call->out_headers);
 }
 
@@ -452,7 +436,7 @@ static void submit_trailers_only(struct mrpc_stream *stream)
 		return;
 	}
 	add(&fields, &status_200);
-	add_content_type(&fields, call);
+	add_content_type(&fields, call->content_type);
 	tell_what_we_accept(&fields, stream);
 	add_status(&fields, call, &call->out_status);
 	if (add_metadata(&fields, call, &call->out_trailers) < 0) {
@@ -475,7 +459,7 @@ static void submit_headers(struct mrpc_stream *stream)
 		return;
 	}
 	add(&fields, &status_200);
-	add_content_type(&fields, call);
+	add_content_type(&fields, call->content_type);
 	add_encoding(&fields, call);
 	tell_what_we_accept(&fields, stream);
 	if (add_metadata(&fields, call, &call->out_headers) < 0) {
@@ -500,7 +484,8 @@ void mrpc_stream_submit_answer(struct mrpc_stream *stream)
 	if (answer->http_status == 405)
 		add(&fields, &allow_post);
 	if (!answer->bare)
-		add_content_type(&fields, stream->pin);
+		add_content_type(&fields, stream->pin != NULL ? stream->pin->content_type
+							    : answer->content_type);
 	else if (answer->body != NULL)
 		add(&fields, &text_plain);
 	add_answer(&fields, stream->conn, answer);

@@ -10,6 +10,7 @@
  *	stream_in.c messages and credit
  *	zone.c      the session's memory
  *	late.c      answers that wait
+ *	admit.c     requests that are turned away at the door
  *	ping.c      PING, and the two-step GOAWAY that needs one
  *	keepalive.c when to ask whether the peer is still there
  *	goaway.c    a GOAWAY with words of ours
@@ -73,12 +74,14 @@ struct mrpc_answer {
 	bool accept_encoding; /* say which encodings we take [C-3] */
 	enum minirpc_code code;
 	const char *text;
+	const char *pushback;     /* NULL: nothing is said of it */
+	const char *content_type; /* once the call is gone; NULL: that of most */
 };
 
 struct mrpc_stream {
 	struct mrpc_list node;      /* conn->streams, or conn->lingering */
 	struct mrpc_list due_node;  /* conn->due */
-	struct mrpc_list wait_node; /* conn->waiting, or conn->late */
+	struct mrpc_list wait_node; /* conn->waiting, conn->late, or conn->crowd */
 	struct mrpc_conn *conn;
 	struct minirpc_call *call; /* attached; NULL once either side let go */
 	/* Keeps the call's memory, to which headers in flight point, until the stream is gone; and
@@ -107,6 +110,7 @@ struct mrpc_stream {
 	size_t advanced; /* bytes of the message under assembly whose credit went back already */
 	size_t held;     /* credit of whole messages that is too little to bother */
 	size_t credit;   /* credit to give back */
+	size_t assembly; /* its part of conn->assembly: the message under assembly may come in whole */
 	unsigned row;    /* messages pushed since the in lane was empty */
 	struct mrpc_buf backlog; /* bytes that wait for the reader to catch up */
 	bool end_waits;          /* the peer's end stands behind the backlog */
@@ -114,6 +118,8 @@ struct mrpc_stream {
 	struct minirpc_status status;
 	struct mrpc_answer answer;
 	const char *body;       /* server: what is left of answer.body; NULL: there is none */
+	char *words;            /* server: the text of a refusal */
+	char pushback[MRPC_PUSHBACK_SIZE];
 	minirpc_time answer_at; /* server: while in conn->late */
 	char timeout[MRPC_TIMEOUT_SIZE]; /* client: text of grpc-timeout */
 };
@@ -154,6 +160,9 @@ struct mrpc_conn {
 	uint32_t accepts;
 	const struct minirpc_call_events *accept;
 	void *accept_user;
+	bool (*admit)(void *user, struct minirpc_call *call, minirpc_time timeout,
+		      struct mrpc_refusal *ret_refusal);
+	struct minirpc_call *blank; /* server: for the next request; NULL: none at hand */
 	struct mrpc_task *owner;
 	struct minirpc_conn_counts counts, *also;
 	char *user_agent;
@@ -177,6 +186,8 @@ struct mrpc_conn {
 	struct mrpc_list waiting;   /* client: calls over the peer's limit [W-12] */
 	struct mrpc_list late;      /* server: answers that wait, in order */
 	struct mrpc_list due;
+	struct mrpc_list crowd; /* large messages that wait for room in assembly */
+	size_t assembly;        /* bytes of large messages that are coming in */
 	size_t open;  /* streams that are open at nghttp2 */
 	size_t calls; /* calls attached */
 	size_t lingerers;
@@ -350,8 +361,24 @@ bool mrpc_stream_end_must_wait(struct mrpc_stream *stream);
 /* Client: all messages into the lane, and stream->status is final: nothing will come any more. */
 void mrpc_stream_drain_all(struct mrpc_stream *stream);
 
+/* Forgets what came in and is not in the lane. */
+void mrpc_stream_clear_input(struct mrpc_stream *stream);
+
 /* The reader took something: more messages, and credit back. */
 void mrpc_stream_reader_moved(struct mrpc_stream *stream);
+
+/* ---- admit.c ---- */
+
+/* A call for the headers of a request that begins; NULL: no memory. */
+struct minirpc_call *mrpc_blank_take(struct mrpc_conn *conn);
+
+/* The request is answered without a call, which is kept for the next. */
+void mrpc_request_refuse(struct mrpc_stream *stream, const struct mrpc_answer *answer);
+
+/* Asks the owner; false: the request is refused. */
+bool mrpc_request_is_admitted(struct mrpc_stream *stream);
+
+void mrpc_blank_free(struct mrpc_conn *conn);
 
 /* ---- late.c ---- */
 

@@ -74,12 +74,11 @@ int mrpc_request_begin(struct mrpc_conn *conn, int32_t id)
 		mrpc_stream_due_reset(stream, NGHTTP2_REFUSED_STREAM);
 		return 0;
 	}
-	if (mrpc_call_new(&call, MRPC_SERVER, &conn->call_config) < 0) {
+	call = mrpc_blank_take(conn);
+	if (call == NULL) {
 		mrpc_stream_fail_http(stream, &no_memory);
 		return 0;
 	}
-	call->events = conn->accept;
-	call->user = conn->accept_user;
 	stream->pin = mrpc_call_ref(call);
 	conn->block.stream = stream;
 	conn->block.into = &call->in_headers;
@@ -228,7 +227,13 @@ void mrpc_request_end(struct mrpc_conn *conn, struct mrpc_stream *stream)
 	if (answer == &bad_timeout)
 		MRPC_COUNT(conn, refused_timeouts, 1);
 	if (answer != NULL) {
-		mrpc_stream_fail_http(stream, answer);
+		mrpc_request_refuse(stream, answer);
+		return;
+	}
+	if (!mrpc_request_is_admitted(stream))
+		return;
+	if (mrpc_call_admitted(call, conn->call_config.interceptors) < 0) {
+		mrpc_stream_fail_http(stream, &no_memory);
 		return;
 	}
 	if (!block->te) /* W-3 */

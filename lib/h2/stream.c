@@ -43,8 +43,8 @@ void mrpc_stream_free(struct mrpc_stream *stream)
 	mrpc_list_remove(&stream->node);
 	mrpc_list_remove(&stream->due_node);
 	mrpc_list_remove(&stream->wait_node);
-	mrpc_deframer_clear(&stream->deframer);
-	mrpc_buf_clear(&stream->backlog);
+	mrpc_stream_clear_input(stream);
+	mrpc_zone_free(&stream->conn->zone, stream->words);
 	if (stream->pin != NULL) {
 		if (stream->conn->role == MRPC_SERVER)
 			release_pin(stream);
@@ -99,6 +99,7 @@ void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call)
 	if (stream->pin == NULL)
 		stream->pin = mrpc_call_ref(call);
 	mrpc_deframer_init(&stream->deframer, conn->place.pool, call->max_receive_message);
+	stream->deframer.ahead = conn->limits.stream_window;
 	mrpc_call_attach(call, &transport_ops, stream, &stream->task);
 	call->peer = conn->peer == NULL ? "" : conn->peer;
 	call->certificate = conn->certificate;
@@ -258,6 +259,7 @@ static void settle_closed(struct mrpc_stream *stream)
 	tell_closed(stream);
 	if (conn->role == MRPC_SERVER && stream->routed && stream->pin->has_handle) {
 		mrpc_task_sleep(&stream->task);
+		mrpc_stream_clear_input(stream);
 		mrpc_list_remove(&stream->node);
 		mrpc_list_push(&conn->lingering, &stream->node);
 		conn->lingerers++;

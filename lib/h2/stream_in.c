@@ -23,6 +23,55 @@ static bool is_first(const struct minirpc_call *call)
 	return call->in.cursor == NULL || call->in.tail->kind == MRPC_HEADERS;
 }
 
+/* ---- Large messages ----
+ *
+ * A message that is larger than the window needs credit beyond it before anybody has read a byte. If all
+ * calls of a connection got that, they could hold the largest message each. So such a message asks for its
+ * whole length of the connection's `assembly` first, and waits in the crowd, with what its window let in,
+ * until there is that much: those that were let in can always come to their end. */
+
+static bool is_large(const struct mrpc_stream *stream)
+{
+	const struct mrpc_deframer *deframer = &stream->deframer;
+
+	return deframer->part != NULL &&
+	       deframer->announced >= stream->conn->limits.stream_window / 2;
+}
+
+static bool may_come_in(struct mrpc_stream *stream)
+{
+	struct mrpc_conn *conn = stream->conn;
+	size_t whole = MRPC_PREFIX + (size_t)stream->deframer.announced;
+
+	if (!is_large(stream) || stream->assembly > 0)
+		return true;
+	if (conn->assembly > 0 && conn->assembly + whole > conn->limits.max_assembly) {
+		if (!mrpc_list_is_linked(&stream->wait_node))
+			mrpc_list_push(&conn->crowd, &stream->wait_node);
+		return false;
+	}
+	conn->assembly += whole;
+	stream->assembly = whole;
+	stream->deframer.ahead = SIZE_MAX;
+	return true;
+}
+
+/* The message is complete, or will never be. Whoever waits may try again. */
+static void leave_assembly(struct mrpc_stream *stream)
+{
+	struct mrpc_conn *conn = stream->conn;
+	struct mrpc_list *node;
+
+	if (stream->assembly == 0)
+		return;
+	conn->assembly -= stream->assembly;
+	stream->assembly = 0;
+	stream->deframer.ahead = conn->limits.stream_window;
+	while ((node = mrpc_list_pop(&conn->crowd)) != NULL)
+		mrpc_turn_wake(conn->place.turn,
+			       &mrpc_container(node, struct mrpc_stream, wait_node)->task);
+}
+
 /* Credit of a message under assembly goes back as it arrives, if the reader waits for it: a message
  * larger than the window must pass. While others lie before it, the lane tells us when they have
  * been read: their own credit may be held back, and the peer may have none left. */
@@ -37,6 +86,8 @@ static void advance_credit(struct mrpc_stream *stream)
 		stream->call->in.awaited = true;
 		return;
 	}
+	if (!may_come_in(stream))
+		return;
 	stream->credit += here - stream->advanced;
 	stream->advanced = here;
 }
@@ -47,6 +98,7 @@ static void set_credit(struct mrpc_stream *stream, struct mrpc_part *part)
 {
 	stream->held += MRPC_PREFIX + part->len - stream->advanced;
 	stream->advanced = 0;
+	leave_assembly(stream);
 	if (stream->held >= stream->conn->limits.stream_window / 8) {
 		part->credit = stream->held;
 		stream->held = 0;
@@ -139,6 +191,36 @@ static void deframe(struct mrpc_stream *stream, const uint8_t **data, size_t *le
 	}
 }
 
+/* What is kept here counts like the messages it will be. */
+static int append_backlog(struct mrpc_stream *stream, const uint8_t *data, size_t len)
+{
+	struct mrpc_buf *backlog = &stream->backlog;
+	size_t before = backlog->capacity;
+	int r = mrpc_buf_append(backlog, data, len);
+	bool fits;
+
+	if (backlog->capacity == before)
+		return r;
+	fits = mrpc_pool_charge(stream->conn->place.pool, backlog->capacity - before);
+	if (!fits)
+		mrpc_pool_charge_anyway(stream->conn->place.pool, backlog->capacity - before);
+	return fits ? r : -ENOMEM;
+}
+
+static void clear_backlog(struct mrpc_stream *stream)
+{
+	mrpc_pool_discharge(stream->conn->place.pool, stream->backlog.capacity);
+	mrpc_buf_clear(&stream->backlog);
+}
+
+void mrpc_stream_clear_input(struct mrpc_stream *stream)
+{
+	mrpc_list_remove(&stream->wait_node);
+	leave_assembly(stream);
+	mrpc_deframer_clear(&stream->deframer);
+	clear_backlog(stream);
+}
+
 void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t len)
 {
 	if (mrpc_buf_len(&stream->backlog) == 0)
@@ -147,7 +229,7 @@ void mrpc_stream_receive(struct mrpc_stream *stream, const uint8_t *data, size_t
 		return;
 	if (len > 0) {
 		mrpc_guard_message(&stream->conn->guard); /* there may be some in it */
-		if (mrpc_buf_append(&stream->backlog, data, len) < 0)
+		if (append_backlog(stream, data, len) < 0)
 			fail_message(stream, -ENOMEM);
 		return;
 	}
@@ -186,7 +268,7 @@ static void drain(struct mrpc_stream *stream, bool all)
 
 	deframe(stream, &data, &left, all);
 	if (!accepts(stream)) {
-		mrpc_buf_clear(&stream->backlog);
+		clear_backlog(stream);
 		stream->end_waits = false;
 		if (stream->closed)
 			mrpc_stream_due(stream, MRPC_DUE_CLOSED);
@@ -195,7 +277,7 @@ static void drain(struct mrpc_stream *stream, bool all)
 	mrpc_buf_consume(&stream->backlog, there - left);
 	if (left > 0)
 		return;
-	mrpc_buf_clear(&stream->backlog);
+	clear_backlog(stream);
 	if (stream->end_waits)
 		take_end(stream);
 }

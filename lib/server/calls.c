@@ -41,6 +41,16 @@ static void orphan_over(struct minirpc_call *call)
 static const struct mrpc_call_owner_ops orphan_ops = { .attempt_failed = attempt_failed,
 						       .over = orphan_over };
 
+void mrpc_server_take_call(minirpc_server *server, struct minirpc_call *call)
+{
+	call->owner = server;
+	call->owner_ops = &owner_ops;
+	mrpc_list_push(&server->calls, &call->owner_node);
+	server->call_count++;
+	if (!mrpc_timer_is_set(&server->sweep))
+		mrpc_timer_set(&server->sweep, mrpc_time_add(server->loop->now, SWEEP));
+}
+
 static void refuse(const minirpc_server *server, struct minirpc_call *call, const char *path,
 		   size_t len)
 {
@@ -87,20 +97,13 @@ static void on_headers(struct minirpc_call *call, const struct minirpc_metadata 
 		return;
 	}
 
-	call->owner = server;
-	call->owner_ops = &owner_ops;
-	mrpc_list_push(&server->calls, &call->owner_node);
-	server->call_count++;
-	if (!mrpc_timer_is_set(&server->sweep))
-		mrpc_timer_set(&server->sweep, mrpc_time_add(server->loop->now, SWEEP));
-
 	mrpc_call_route(call, route->method, route->events, route->user);
 	if (route->events->on_headers != NULL)
 		route->events->on_headers(call, metadata, route->user);
 }
 
 /* Over before the call was routed: the peer left, or an interceptor held it until its time was up and
- * the answer is on its way. Nobody else has its handle. The server may be gone. */
+ * the answer is on its way. Nobody else has its handle. */
 static void on_end(struct minirpc_call *call, const struct minirpc_status *status, void *user)
 {
 	(void)status;

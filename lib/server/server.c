@@ -51,6 +51,7 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 {
 	static const struct minirpc_server_options none;
 	minirpc_server *server;
+	struct mrpc_pool *memory;
 	uint64_t seed;
 	int r;
 
@@ -67,12 +68,18 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	server = mrpc_alloc(sizeof *server);
 	if (server == NULL)
 		return -ENOMEM;
+	memory = mrpc_pool_open(&loop->pool,
+				options->max_memory > 0 ? options->max_memory : SIZE_MAX);
+	if (memory == NULL) {
+		mrpc_free(server);
+		return -ENOMEM;
+	}
 	*server = (minirpc_server){
 		.loop = loop,
 		.call = {
 			.limits = &server->limits,
 			.counts = &server->counts,
-			.place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
+			.place = { &loop->turn, &loop->now, &loop->log, memory, loop },
 			.timers = &loop->timers,
 			.send_queue = options->send_queue,
 			.max_receive_message = options->max_receive_message,
@@ -81,6 +88,11 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 			.interceptors = &server->interceptors,
 		},
 		.limits = options->limits,
+		.memory = memory,
+		.admit = options->admit,
+		.admit_user = options->admit_user,
+		.max_calls = options->max_calls,
+		.shed_pushback = mrpc_server_shed_pushback(options),
 		.max_connections =
 			options->max_connections > 0 ? options->max_connections : MAX_CONNECTIONS,
 		.keepalive = options->keepalive,
@@ -135,6 +147,7 @@ err_sweep:
 err_tls:
 	minirpc_tls_unref(server->tls);
 err_server:
+	mrpc_pool_close(memory);
 	mrpc_interceptors_clear(&server->interceptors);
 	mrpc_free(server->hand_down);
 	mrpc_free(server);
@@ -170,6 +183,7 @@ minirpc_server *minirpc_server_free(minirpc_server *server)
 	mrpc_timer_unbind(&server->sweep);
 	mrpc_task_sleep(&server->done_task);
 	minirpc_tls_unref(server->tls);
+	mrpc_pool_close(server->memory);
 	mrpc_free(server->hand_down);
 	mrpc_free(server);
 	return NULL;

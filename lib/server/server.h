@@ -30,6 +30,11 @@ struct minirpc_server {
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts counts; /* every connection counts here too */
 	char **hand_down; /* NULL: the default */
+	enum minirpc_code (*admit)(struct minirpc_admission *request, void *user);
+	void *admit_user;
+	size_t max_calls;           /* 0: no limit */
+	minirpc_time shed_pushback; /* 0: nothing is said */
+	struct mrpc_pool *memory;   /* the account of its calls, which may outlive it */
 	uint32_t max_connections;
 	struct minirpc_keepalive keepalive;
 	minirpc_time max_idle, max_age, max_age_grace; /* MINIRPC_NEVER: no limit */
@@ -42,7 +47,7 @@ struct minirpc_server {
 	struct mrpc_list connections;
 	size_t connection_count;
 
-	/* Calls whose handler has not ended them. The sweep moves those whose peer has left from
+	/* Calls that were let in and whose handler has not ended them. The sweep moves those whose peer has left from
 	 * calls to left, and what it finds there the next time to forgotten. */
 	struct mrpc_list calls, left, forgotten;
 	size_t call_count;
@@ -92,7 +97,17 @@ int mrpc_server_age_begin(struct mrpc_server_connection *connection);
 /* For tests: makes the jitter replay. */
 void mrpc_server_seed(minirpc_server *server, uint64_t seed);
 
+/* ---- admit.c ---- */
+
+/* For struct mrpc_conn_options; user is the server. */
+bool mrpc_server_admit(void *user, struct minirpc_call *call, minirpc_time timeout,
+		       struct mrpc_refusal *ret_refusal);
+minirpc_time mrpc_server_shed_pushback(const struct minirpc_server_options *options);
+
 /* ---- calls.c ---- */
+
+/* From now on the call is remembered, until its handle is given back. */
+void mrpc_server_take_call(minirpc_server *server, struct minirpc_call *call);
 
 /* The first events of every call; their user is the server. */
 extern const struct minirpc_call_events mrpc_server_accept;

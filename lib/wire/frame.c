@@ -28,13 +28,14 @@ void mrpc_frame_prefix(uint8_t prefix[5], bool compressed, uint32_t len)
 
 void mrpc_deframer_init(struct mrpc_deframer *deframer, struct mrpc_pool *pool, size_t limit)
 {
-	*deframer = (struct mrpc_deframer){ .pool = pool, .limit = limit };
+	*deframer = (struct mrpc_deframer){ .pool = pool, .limit = limit, .ahead = SIZE_MAX };
 }
 
 void mrpc_deframer_clear(struct mrpc_deframer *deframer)
 {
 	mrpc_part_free(deframer->part);
-	mrpc_deframer_init(deframer, deframer->pool, deframer->limit);
+	deframer->part = NULL;
+	deframer->prefix_len = 0;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -58,10 +59,13 @@ static size_t take(uint8_t *out, size_t n, const uint8_t **data, size_t *len)
 static size_t room_for(const struct mrpc_deframer *deframer, size_t here)
 {
 	size_t announced = deframer->announced;
+	size_t room = here > FIRST_ROOM / GENEROUS ? here * GENEROUS : FIRST_ROOM;
 
 	if (here >= announced / GENEROUS)
-		return announced;
-	return smaller(announced, here > FIRST_ROOM / GENEROUS ? here * GENEROUS : FIRST_ROOM);
+		room = announced;
+	if (room > deframer->ahead)
+		room = here > deframer->ahead ? here : deframer->ahead;
+	return smaller(announced, room);
 }
 
 /* The prefix is complete: judges it and makes the part. available: bytes that are here behind it. */

@@ -14,6 +14,7 @@ void mrpc_frame_prefix(uint8_t prefix[5], bool compressed, uint32_t len);
 struct mrpc_deframer {
 	struct mrpc_pool *pool; /* for the parts; may be NULL */
 	size_t limit; /* a longer message is refused, judged from its prefix [S-7] */
+	size_t ahead; /* no room beyond this for what has not arrived; SIZE_MAX at first */
 	uint8_t prefix[5];
 	size_t prefix_len;      /* bytes of the prefix that have arrived */
 	uint32_t announced;     /* length in the prefix */

@@ -6,6 +6,7 @@
 #include "wire/timeout.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdint.h>
 
 #define MOST_DIGITS 8
@@ -93,4 +94,13 @@ int mrpc_timeout_parse(const char *text, size_t len, minirpc_time *ret_timeout)
 
 	*ret_timeout = value > FOREVER / ns ? FOREVER : value * ns;
 	return 0;
+}
+
+size_t mrpc_pushback_format(char text[MRPC_PUSHBACK_SIZE], minirpc_time after)
+{
+	minirpc_time ms = after / MINIRPC_MS(1) + (after % MINIRPC_MS(1) > 0);
+
+	if (after < 0)
+		ms = -1;
+	return (size_t)snprintf(text, MRPC_PUSHBACK_SIZE, "%d", (int)(ms > INT32_MAX ? INT32_MAX : ms));
 }

@@ -13,6 +13,10 @@
  */
 size_t mrpc_timeout_format(char text[MRPC_TIMEOUT_SIZE], minirpc_time timeout);
 
+/* grpc-retry-pushback-ms: whole milliseconds, not too early; "-1" below 0. Returns the length. */
+#define MRPC_PUSHBACK_SIZE 12
+size_t mrpc_pushback_format(char text[MRPC_PUSHBACK_SIZE], minirpc_time after);
+
 /* Returns 0, or -EINVAL (length not 2 to 9, unknown unit, not a digit). Saturates at 2^62
  * nanoseconds. */
 int mrpc_timeout_parse(const char *text, size_t len, minirpc_time *ret_timeout);
