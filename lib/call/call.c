@@ -65,13 +65,14 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call->refs = 1;
 	call->has_handle = true;
 	call->place = config->place;
-	call->started = *config->place.now;
+	call->started = call->attempt_started = *config->place.now;
 	call->deadline = MINIRPC_NEVER;
 	call->max_receive_message =
 		config->max_receive_message > 0 ? config->max_receive_message : RECEIVE_MAX;
 	call->max_send_message =
 		config->max_send_message > 0 ? config->max_send_message : UINT32_MAX;
 	call->max_replay = config->max_replay > 0 ? config->max_replay : REPLAY_MAX;
+	call->replay = config->replay;
 	call->limits = config->limits != NULL ? config->limits : &mrpc_limits_default;
 	call->counts = config->counts;
 	call->secure = config->secure;
@@ -269,11 +270,7 @@ void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transpor
  * in on_end. */
 static void forget_connection(struct minirpc_call *call)
 {
-	const char *peer = NULL;
-
-	if ((!mrpc_call_is_over(call) || call->chain != NULL) && call->peer[0] != '\0')
-		peer = mrpc_arena_strndup(&call->arena, call->peer, strlen(call->peer));
-	call->peer = peer == NULL ? "" : peer;
+	call->peer = mrpc_call_is_over(call) && call->chain == NULL ? "" : mrpc_call_keep_peer(call);
 	call->certificate = NULL;
 	call->certificate_len = 0;
 }
@@ -288,9 +285,19 @@ static void let_go(struct minirpc_call *call)
 		mrpc_chain_look(call->chain);
 }
 
+/* What a lane that is cut, or is not retained any more, has given back to the owner's budget. */
+static void give_back_replay(struct minirpc_call *call)
+{
+	if (call->replay_held == 0)
+		return;
+	call->replay->held -= call->replay_held;
+	call->replay_held = 0;
+}
+
 /* Both lanes outward: what the interceptors have not seen and what the transport has not read. */
 static void cut_out(struct minirpc_call *call)
 {
+	give_back_replay(call);
 	if (call->chain != NULL)
 		mrpc_chain_cut(call->chain);
 	mrpc_lane_cut(&call->out);
@@ -317,14 +324,19 @@ static void leave_transport(struct minirpc_call *call)
 	mrpc_call_unref(call);
 }
 
+void mrpc_call_commit(struct minirpc_call *call)
+{
+	call->committed = true;
+	give_back_replay(call);
+	mrpc_lane_commit(&call->out);
+}
+
 int mrpc_call_received_headers(struct minirpc_call *call)
 {
 	int r = mrpc_lane_push_headers(&call->in);
 
-	if (r == 0 && call->role == MRPC_CLIENT) {
-		call->committed = true; /* */
-		mrpc_lane_commit(&call->out);
-	}
+	if (r == 0 && call->role == MRPC_CLIENT)
+		mrpc_call_commit(call); /* */
 	return r;
 }
 
@@ -391,6 +403,7 @@ static bool starts_over(struct minirpc_call *call, const struct minirpc_status *
 static void peer_left(struct minirpc_call *call, const struct minirpc_status *status)
 {
 	mrpc_call_keep_status(call, &call->in_status, status);
+	call->ended = *call->place.now;
 	mrpc_lane_cut(&call->in);
 	cut_out(call);
 	mrpc_timer_stop(&call->deadline_timer);
@@ -416,6 +429,7 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
 		return;
 	call->committed = true;
 	mrpc_call_keep_status(call, &call->in_status, status);
+	call->ended = *call->place.now;
 	cut_out(call);
 	if (abrupt)
 		mrpc_lane_cut(&call->in);
@@ -456,6 +470,12 @@ int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_statu
 	call->answered = true;
 	mrpc_turn_wake(call->place.turn, &call->task);
 	return 0;
+}
+
+void mrpc_call_fail_attempt(struct minirpc_call *call, const struct minirpc_status *status)
+{
+	if (!starts_over(call, status, false))
+		mrpc_call_kill_with(call, status);
 }
 
 void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text)

@@ -23,6 +23,8 @@ struct minirpc_hedging_policy;
 struct mrpc_config; /* client/config.h */
 struct mrpc_chain;
 struct mrpc_interceptors;
+struct mrpc_retry;  /* client/retry.c */
+struct mrpc_attempt;
 
 #define MRPC_CONTENT_TYPE "application/grpc" /* and "+subtype" */
 
@@ -97,6 +99,7 @@ struct minirpc_call {
 	bool secure;        /* it goes, or came, over TLS */
 	bool own_authority; /* client: authority is not the channel's, the certificate must be good for it [N-4] */
 	bool has_pushback;
+	bool resting; /* client: between two attempts; the end that comes now is no attempt's */
 	bool gone; /* killed, or the peer left: on_end is due at once, whatever the lane holds */
 
 	char *path, *authority;  /* in the arena */
@@ -129,6 +132,14 @@ struct minirpc_call {
 	const struct minirpc_retry_policy *retry;
 	const struct minirpc_hedging_policy *hedging;
 	struct mrpc_config *config;
+	struct mrpc_retry *retrying; /* the owner's; NULL until a first attempt failed that a policy is for */
+	unsigned previous_attempts;  /* that a policy repeated, or joined, by this one */
+	minirpc_time attempt_started, ended;
+	struct mrpc_attempt *past; /* attempts that others followed, see attempts.c */
+	unsigned past_count, past_transparent;
+	const char *kept_peer; /* a copy of the last transport's */
+	struct mrpc_replay *replay; /* the owner's; NULL: none */
+	size_t replay_held;         /* of it, by this call */
 
 	size_t max_receive_message, max_send_message, max_replay;
 	const struct minirpc_conn_limits *limits;
@@ -151,6 +162,11 @@ struct minirpc_call {
 	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
 };
 
+/* What all calls of an owner together keep for another attempt. */
+struct mrpc_replay {
+	size_t held, max;
+};
+
 struct mrpc_call_config {
 	struct mrpc_place place;
 	struct mrpc_timers *timers; /* where the deadline runs */
@@ -158,6 +174,7 @@ struct mrpc_call_config {
 	size_t max_receive_message; /* 0: 4 MiB */
 	size_t max_send_message;    /* 0: 2^32-1 */
 	size_t max_replay;          /* client; 0: 256 KiB */
+	struct mrpc_replay *replay; /* client: the owner's; NULL: no limit for all together */
 	bool secure;                /* over TLS */
 	/* The owner's: complete, and live as long as the handle. NULL: the defaults; no counts. */
 	const struct minirpc_conn_limits *limits;
@@ -238,6 +255,19 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
  * one, on_end follows in the next turn. For deadlines, lost parents, shutdown. Harmless when it is
  * over. */
 void mrpc_call_kill(struct minirpc_call *call, enum minirpc_code code, const char *text);
+
+/* An attempt failed that had no transport yet. Ends the call unless its owner repeats it; as
+ * mrpc_call_kill otherwise. */
+void mrpc_call_fail_attempt(struct minirpc_call *call, const struct minirpc_status *status);
+
+/* No other attempt any more: what is kept for one is let go of. */
+void mrpc_call_commit(struct minirpc_call *call);
+
+/* Another attempt follows the one that ended so, by the owner's policy or transparently [R-4]. Before it
+ * begins. */
+void mrpc_call_note_attempt(struct minirpc_call *call, const struct minirpc_status *status,
+			    bool transparent);
+const char *mrpc_call_keep_peer(struct minirpc_call *call); /* the transport's, in the arena */
 
 /* Takes the handle away without an event: minirpc_call_cancel, and channel or server being freed.
  */

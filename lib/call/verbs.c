@@ -37,17 +37,33 @@ static int may_send(struct minirpc_call *call, size_t len)
 	return 0;
 }
 
+/* For another attempt, within the call's limit and that of all calls together. */
+static bool may_keep(struct minirpc_call *call, const struct mrpc_part *part)
+{
+	const struct mrpc_lane *out = &call->out;
+	size_t weight = MRPC_PREFIX + part->len;
+
+	if (out->kept + out->unread + part->len > call->max_replay)
+		return false;
+	if (call->replay == NULL)
+		return true;
+	if (weight > call->replay->max - call->replay->held)
+		return false;
+	call->replay->held += weight;
+	call->replay_held += weight;
+	return true;
+}
+
 int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
 {
 	struct mrpc_lane *out = &call->out;
 
 	if (out->state == MRPC_LANE_IDLE)
 		mrpc_lane_push_headers(out);
-	if (out->retained && out->kept + out->unread + part->len > call->max_replay) { /* */
+	if (out->retained && !may_keep(call, part)) {
 		if (call->counts != NULL)
 			call->counts->overflowed_replays++;
-		call->committed = true;
-		mrpc_lane_commit(out);
+		mrpc_call_commit(call);
 	}
 	return mrpc_lane_push(out, part);
 }

@@ -6,9 +6,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-static uint64_t next_random(struct mrpc_backoff *backoff)
+static uint64_t next_random(uint64_t *random)
 {
-	uint64_t z = (backoff->random += UINT64_C(0x9E3779B97F4A7C15));
+	uint64_t z = (*random += UINT64_C(0x9E3779B97F4A7C15));
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -27,9 +27,19 @@ void mrpc_backoff_init(struct mrpc_backoff *backoff, minirpc_time initial, minir
 	};
 }
 
+/* A span near the end of time keeps its length. */
+minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span)
+{
+	minirpc_time fifth = span / 5;
+
+	if (span > MINIRPC_NEVER / 2)
+		return span;
+	return span - fifth + (minirpc_time)(next_random(random) % (2 * (uint64_t)fifth + 1));
+}
+
 minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff)
 {
-	minirpc_time span = backoff->current, fifth;
+	minirpc_time span = backoff->current;
 
 	if (span == 0)
 		span = backoff->initial;
@@ -39,12 +49,7 @@ minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff)
 		span = span / 5 * 8 + span % 5 * 8 / 5;
 	backoff->current = span;
 
-	/* From 0.8 to 1.2 times the span, both included. A span near the end of time keeps its
-	 * length. */
-	fifth = span / 5;
-	if (span > MINIRPC_NEVER / 2)
-		return span;
-	return span - fifth + (minirpc_time)(next_random(backoff) % (2 * (uint64_t)fifth + 1));
+	return mrpc_jitter(&backoff->random, span);
 }
 
 void mrpc_backoff_reset(struct mrpc_backoff *backoff)

@@ -23,6 +23,9 @@ void mrpc_backoff_init(struct mrpc_backoff *backoff, minirpc_time initial, minir
  * after it, should that one be needed. */
 minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff);
 
+/* random(0.8, 1.2) x span, both ends included; `random` is the generator's state. */
+minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span);
+
 /* Success: the next span is the first one again. */
 void mrpc_backoff_reset(struct mrpc_backoff *backoff);
 

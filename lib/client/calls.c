@@ -8,16 +8,23 @@
 #include "client/channel.h"
 
 #include "client/authority.h"
+#include "client/retry.h"
 #include "wire/header.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void wait_for_connection(minirpc_channel *channel, minirpc_call *call)
+void mrpc_channel_wait(minirpc_channel *channel, minirpc_call *call)
 {
 	mrpc_list_remove(&call->owner_node);
 	mrpc_list_push(&channel->waiting, &call->owner_node);
 	mrpc_turn_wake(&channel->loop->turn, &channel->task);
+}
+
+void mrpc_channel_rest(minirpc_channel *channel, minirpc_call *call)
+{
+	mrpc_list_remove(&call->owner_node);
+	mrpc_list_push(&channel->resting, &call->owner_node);
 }
 
 static void runs(minirpc_channel *channel, minirpc_call *call)
@@ -28,25 +35,35 @@ static void runs(minirpc_channel *channel, minirpc_call *call)
 
 /* ---- What calls ask of us ---- */
 
+/* Never left us: as often as need be. Refused by the server: once, and not after an attempt that it may
+ * have seen, as in grpc-go and gRPC Java [R-4]. */
+static bool starts_over(minirpc_call *call)
+{
+	if (call->never_left)
+		return true;
+	if (call->started_over || call->previous_attempts > 0)
+		return false;
+	call->started_over = true;
+	return true;
+}
+
 static bool attempt_failed(minirpc_call *call, const struct minirpc_status *status,
 			   bool unprocessed)
 {
 	minirpc_channel *channel = call->owner;
 
-	(void)status;
-	if (!unprocessed)
-		return false;
-	if (!call->never_left) {
-		if (call->started_over)
-			return false;
-		call->started_over = true;
-	}
-	wait_for_connection(channel, call);
+	if (!unprocessed || !starts_over(call))
+		return mrpc_retry_after(call, status);
+	mrpc_call_note_attempt(call, status, true);
+	call->attempt_started = channel->loop->now;
+	channel->counts.transparent_retries++;
+	mrpc_channel_wait(channel, call);
 	return true;
 }
 
 static void forget_policies(minirpc_call *call)
 {
+	mrpc_retry_clear(call);
 	if (call->config != NULL) {
 		mrpc_config_unref(call->config);
 		call->config = NULL;
@@ -57,8 +74,13 @@ static void forget_policies(minirpc_call *call)
 
 static void over(minirpc_call *call)
 {
+	minirpc_channel *channel = call->owner;
+
 	forget_policies(call);
 	mrpc_list_remove(&call->owner_node);
+	if (mrpc_throttle_is_set(&channel->throttle) && call->in_status.code == MINIRPC_OK &&
+	    call->in.over && !call->in.was_cut)
+		mrpc_throttle_succeeded(&channel->throttle);
 }
 
 /* The loop may be the channel's own, and the channel be freed by a callback: the loop is held until
@@ -90,7 +112,7 @@ static int start(minirpc_channel *channel, minirpc_call *call)
 	if (r == 0)
 		runs(channel, call);
 	else
-		wait_for_connection(channel, call);
+		mrpc_channel_wait(channel, call);
 	return 0;
 }
 
@@ -142,6 +164,7 @@ void mrpc_channel_drop_calls(minirpc_channel *channel)
 {
 	drop_all(&channel->waiting);
 	drop_all(&channel->running);
+	drop_all(&channel->resting);
 }
 
 /* ---- The waiting ---- */
@@ -150,8 +173,12 @@ static void fail_without_connection(minirpc_channel *channel, minirpc_call *call
 {
 	const char *failure = channel->subchannel.failure;
 
-	mrpc_call_kill(call, MINIRPC_UNAVAILABLE,
-		       failure[0] != '\0' ? failure : "the server cannot be reached");
+	mrpc_call_fail_attempt(call, &(struct minirpc_status){
+					     .code = MINIRPC_UNAVAILABLE,
+					     .message = failure[0] != '\0'
+								? failure
+								: "the server cannot be reached",
+				     });
 }
 
 /* What the state says to one call that waits. False: it has to wait on, and so have all behind it. */

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define REPLAY_TOTAL (16u << 20) /* */
 #define USER_AGENT "grpc-c-minirpc/" MINIRPC_VERSION /* [W-11] */
 
 static void set_state(minirpc_channel *channel, enum minirpc_channel_state state)
@@ -102,6 +103,9 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 					    &compression);
 	if (r < 0)
 		return r;
+	channel->random = mrpc_backoff_seed();
+	channel->replay.max =
+		options->max_replay_total > 0 ? options->max_replay_total : REPLAY_TOTAL;
 	channel->call = (struct mrpc_call_config){
 		.place = { &loop->turn, &loop->now, &loop->log, &loop->pool, loop },
 		.timers = &loop->timers,
@@ -109,6 +113,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 		.max_receive_message = options->max_receive_message,
 		.max_send_message = options->max_send_message,
 		.max_replay = options->max_replay,
+		.replay = &channel->replay,
 		.secure = channel->tls != NULL,
 		.limits = &channel->limits,
 		.counts = &channel->counts,
@@ -162,6 +167,7 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	};
 	mrpc_list_init(&channel->waiting);
 	mrpc_list_init(&channel->running);
+	mrpc_list_init(&channel->resting);
 
 	r = mrpc_limits_complete(&channel->limits);
 	if (r == 0)
@@ -263,4 +269,5 @@ void minirpc_channel_counts(const minirpc_channel *channel, struct minirpc_conn_
 void mrpc_channel_seed(minirpc_channel *channel, uint64_t seed)
 {
 	channel->subchannel.backoff.random = seed;
+	channel->random = seed;
 }

@@ -6,6 +6,7 @@
 #include "call/chain.h"
 #include "client/config.h"
 #include "client/subchannel.h"
+#include "client/throttle.h"
 
 #include <minirpc/channel.h>
 
@@ -35,6 +36,10 @@ struct minirpc_channel {
 
 	struct mrpc_list waiting; /* calls without a connection */
 	struct mrpc_list running; /* calls on one, and those whose headers an interceptor has */
+	struct mrpc_list resting; /* calls between two attempts, see retry.c */
+	struct mrpc_throttle throttle;
+	struct mrpc_replay replay;
+	uint64_t random; /* of the jitter of retries */
 	struct mrpc_task task;    /* does for the waiting calls what the state allows */
 
 	struct mrpc_task watch_task;
@@ -53,6 +58,12 @@ void mrpc_channel_serve(struct mrpc_task *task);
 
 /* Takes the handles of all calls away, without an event. */
 void mrpc_channel_drop_calls(minirpc_channel *channel);
+
+/* A call wants a connection, again. */
+void mrpc_channel_wait(minirpc_channel *channel, minirpc_call *call);
+
+/* A call wants none for now. */
+void mrpc_channel_rest(minirpc_channel *channel, minirpc_call *call);
 
 /* ---- configure.c ---- */
 

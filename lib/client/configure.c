@@ -22,9 +22,14 @@ static void complain(const minirpc_channel *channel, const char *whose, const ch
 
 static void choose(minirpc_channel *channel)
 {
+	const struct minirpc_service_config *rest;
+
 	channel->config =
 		channel->resolved_config != NULL ? channel->resolved_config : channel->own_config;
 	channel->is_configured = channel->config != NULL || channel->retry_safe.max_attempts > 0;
+	rest = channel->config == NULL ? NULL : mrpc_config_rest(channel->config);
+	mrpc_throttle_set(&channel->throttle, rest == NULL ? 0 : rest->max_tokens,
+			  rest == NULL ? 0 : rest->token_ratio);
 }
 
 /* Takes the reference. Calls that need the old config have references of their own. */

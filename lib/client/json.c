@@ -44,10 +44,27 @@ static int check_bounds(const struct mrpc_config_draft *draft,
 	return 0;
 }
 
-/* jansson's complaint. Where it has no words there was no memory. */
-static bool is_memory(const json_error_t *error)
+/* Reads twice, and believes what came out the same. When memory runs out jansson 2.14 may say so, or call a string
+ * malformed, or quietly leave a byte out of one (its lexer does not look whether its buffer grew); a second time
+ * at the very same byte it hardly will. Returns 0, -EINVAL (error says why), -ENOMEM. */
+static int read_twice(const char *text, size_t flags, json_error_t *error, json_t **ret)
 {
-	return error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory;
+	json_t *json = json_loadb(text, strlen(text), flags, error);
+	int first = error->position;
+	json_t *again = json_loadb(text, strlen(text), flags, error);
+	bool no_words = error->text[0] == '\0';
+	int r = 0;
+
+	if (json == NULL && again == NULL)
+		r = no_words || first != error->position ? -ENOMEM : -EINVAL;
+	else if (json == NULL || again == NULL || !json_equal(json, again))
+		r = -ENOMEM;
+	json_decref(again);
+	if (r == 0)
+		*ret = json;
+	else
+		json_decref(json);
+	return r;
 }
 
 int mrpc_json_parse(const struct mrpc_config_draft *draft, const struct mrpc_config_where *where,
@@ -60,11 +77,9 @@ int mrpc_json_parse(const struct mrpc_config_draft *draft, const struct mrpc_con
 	r = check_bounds(draft, where, text);
 	if (r < 0)
 		return r;
-	*ret_root = json_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, &error);
-	if (*ret_root != NULL)
-		return 0;
-	if (is_memory(&error))
-		return -ENOMEM;
+	r = read_twice(text, JSON_REJECT_DUPLICATES, &error, ret_root);
+	if (r != -EINVAL)
+		return r;
 	snprintf(sentence, sizeof sentence, "line %d, column %d: %s", error.line, error.column,
 		 error.text);
 	return mrpc_config_fault(draft, where, sentence);
@@ -183,6 +198,7 @@ static int number_of(const json_t *value, double *ret)
 	json_error_t error;
 	json_t *inner;
 	size_t len;
+	int r;
 
 	if (json_is_number(value)) {
 		*ret = json_number_value(value);
@@ -194,9 +210,9 @@ static int number_of(const json_t *value, double *ret)
 	len = json_string_length(value);
 	if (len == 0 || strspn(text, "0123456789+-.eE") != len)
 		return -EINVAL;
-	inner = json_loadb(text, len, JSON_DECODE_ANY, &error);
-	if (inner == NULL)
-		return is_memory(&error) ? -ENOMEM : -EINVAL;
+	r = read_twice(text, JSON_DECODE_ANY, &error, &inner);
+	if (r < 0)
+		return r;
 	*ret = json_number_value(inner);
 	json_decref(inner);
 	return 0;

@@ -17,8 +17,9 @@
 #include <string.h>
 
 #define FRAME_HEAD 9u
-#define FIXED_FIELDS 10u /* no block has more fields of our own */
+#define FIXED_FIELDS 11u /* no block has more fields of our own */
 #define SMALL_BLOCK 32u
+#define NUMBER_SIZE 11u   /* "4294967295" */
 #define LONG_DATA 16384u /* more than this waiting: one frame will not do */
 
 #define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
@@ -348,6 +349,18 @@ void mrpc_stream_resume(struct mrpc_stream *stream)
 
 /* ---- Client ---- */
 
+/* Says that it is a further attempt, and which. Returns 0 or -ENOMEM. */
+static int add_previous_attempts(struct fields *fields, struct minirpc_call *call)
+{
+	char *text = mrpc_arena_alloc(&call->arena, NUMBER_SIZE);
+
+	if (text == NULL)
+		return -ENOMEM;
+	ADD(fields, "grpc-previous-rpc-attempts", text,
+	    (size_t)snprintf(text, NUMBER_SIZE, "%u", call->previous_attempts), 0);
+	return 0;
+}
+
 static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 {
 	struct minirpc_call *call = stream->call;
@@ -373,6 +386,8 @@ static int request_fields(struct mrpc_stream *stream, struct fields *fields)
 		add_accept_encoding(fields, conn);
 	if (conn->user_agent_len > 0)
 		ADD(fields, "user-agent", conn->user_agent, conn->user_agent_len, 0);
+	if (call->previous_attempts > 0 && add_previous_attempts(fields, call) < 0)
+		return -ENOMEM;
 	return add_metadata(fields, call, &call->out_headers);
 }
 

@@ -365,6 +365,11 @@ struct pair *pair_server_keepalive(const struct minirpc_keepalive *keepalive)
 	return sure(make_with(NULL, NULL, false, true, NULL, keepalive));
 }
 
+struct pair *pair_client_keepalive(const struct minirpc_keepalive *keepalive)
+{
+	return sure(make_with(NULL, NULL, true, false, keepalive, NULL));
+}
+
 struct pair *pair_new_with(const struct minirpc_conn_limits *client,
 			   const struct minirpc_conn_limits *server)
 {

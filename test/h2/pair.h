@@ -64,8 +64,9 @@ struct pair *pair_client_only(const struct minirpc_conn_limits *limits);
 /* NULL: the defaults, which for PINGs are stricter than those of the others here: they take any. */
 struct pair *pair_new_keepalive(const struct minirpc_keepalive *client,
 				const struct minirpc_keepalive *server);
-/* A server that judges PINGs, and no client. */
+/* One of them, and the other played by the test. */
 struct pair *pair_server_keepalive(const struct minirpc_keepalive *keepalive);
+struct pair *pair_client_keepalive(const struct minirpc_keepalive *keepalive);
 /* As pair_new; NULL when there is no memory. */
 struct pair *pair_try(void);
 void pair_free(struct pair *pair);

@@ -47,15 +47,24 @@ struct raw *raw_client_keepalive(const struct minirpc_keepalive *keepalive)
 	return greet(make(pair, pair->server, &pair->to_client));
 }
 
-struct raw *raw_server(const struct minirpc_conn_limits *limits)
+static struct raw *answer_greeting(struct pair *pair)
 {
-	struct pair *pair = pair_client_only(limits);
 	struct raw *raw = make(pair, pair->client, &pair->to_server);
 
 	raw_frame(raw, SETTINGS, 0, 0, NULL, 0);
 	raw_frame(raw, SETTINGS, ACK, 0, NULL, 0);
 	raw_send(raw);
 	return raw;
+}
+
+struct raw *raw_server(const struct minirpc_conn_limits *limits)
+{
+	return answer_greeting(pair_client_only(limits));
+}
+
+struct raw *raw_server_keepalive(const struct minirpc_keepalive *keepalive)
+{
+	return answer_greeting(pair_client_keepalive(keepalive));
 }
 
 void raw_free(struct raw *raw)

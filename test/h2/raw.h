@@ -51,6 +51,7 @@ struct raw *raw_client_keepalive(const struct minirpc_keepalive *keepalive);
 /* The same before anything was sent. */
 struct raw *raw_client_silent(const struct minirpc_conn_limits *limits);
 /* A raw server to a client. */
+struct raw *raw_server_keepalive(const struct minirpc_keepalive *keepalive);
 struct raw *raw_server(const struct minirpc_conn_limits *limits);
 void raw_free(struct raw *raw);
 
