@@ -20,11 +20,14 @@ int mrpc_resolving_push_addresses(struct minirpc_resolving *to,
 	size_t size;
 	int r;
 
-	if (!mrpc_mul(count, sizeof *endpoints + 2 * sizeof *pointers + MRPC_ADDRESS_TEXT, &size))
+	if (count > MRPC_ENDPOINTS_MAX)
+		return -EINVAL;
+	size = count * (sizeof *endpoints + 2 * sizeof *pointers + MRPC_ADDRESS_TEXT);
+	endpoints = mrpc_zalloc(size);
+	if (endpoints == NULL) {
+		minirpc_resolving_fail(to, "no memory for the addresses");
 		return -ENOMEM;
-	endpoints = mrpc_zalloc(size + 1); /* count may be 0 */
-	if (endpoints == NULL)
-		return -ENOMEM;
+	}
 	pointers = (const char **)(void *)(endpoints + count);
 	texts = (char *)(pointers + 2 * count);
 	for (size_t i = 0; i < count; i++) {
@@ -64,25 +67,18 @@ static int tell(struct minirpc_resolving *to)
 static void again(void *self)
 {
 	struct minirpc_resolving *to = self;
-	int r;
 
-	if (to->told)
-		return;
-	to->told = true; /* before: what is told may free us */
-	r = tell(to);
-	if (r == -ENOMEM) {
-		to->told = false;
-		minirpc_resolving_fail(to, "the addresses did not arrive: Cannot allocate memory");
-	}
+	if (!to->told)
+		(void)tell(to);
 }
 
 static int start(minirpc_resolving *to, const char *target, void *user, void **ret_self)
 {
 	(void)target;
 	(void)user;
-	to->told = false;
 	*ret_self = to;
-	again(to);
+	to->told = false;
+	(void)tell(to); /* in its task: nobody is surprised */
 	return 0;
 }
 

@@ -121,6 +121,15 @@ static int check_servers(const char *servers)
 
 /* ---- At work ---- */
 
+static void wait_for_backoff(struct minirpc_resolving *resolving)
+{
+	if (resolving->failed)
+		return; /* one that fails twice does not wait longer for it */
+	resolving->failed = true;
+	mrpc_timer_set(&resolving->timer, mrpc_time_add(resolving->config.loop->now,
+							mrpc_backoff_next(&resolving->backoff)));
+}
+
 static void fail(struct minirpc_resolving *resolving, const char *reason)
 {
 	minirpc_loop *loop = resolving->config.loop;
@@ -130,11 +139,7 @@ static void fail(struct minirpc_resolving *resolving, const char *reason)
 	snprintf(text, sizeof text, "%s",
 		 reason != NULL && reason[0] != '\0' ? reason : "name resolution failed");
 	mrpc_log(&loop->log, MINIRPC_LOG_INFO, "%s", text);
-	if (!resolving->failed) { /* one that fails twice does not wait longer for it */
-		resolving->failed = true;
-		mrpc_timer_set(&resolving->timer,
-			       mrpc_time_add(loop->now, mrpc_backoff_next(&resolving->backoff)));
-	}
+	wait_for_backoff(resolving);
 	resolving->config.on_failure(text, resolving->config.user); /* last, it may free us */
 }
 
@@ -200,6 +205,7 @@ static void on_time(struct mrpc_timer *timer, minirpc_time now)
 
 int minirpc_resolving_push(minirpc_resolving *to, const struct minirpc_resolver_result *result)
 {
+	bool freed = false, *outer = to->freed;
 	struct minirpc_resolver_result checked;
 	char text[NOTE_MAX > MRPC_ENDPOINTS_ERROR ? NOTE_MAX : MRPC_ENDPOINTS_ERROR];
 	int r;
@@ -221,8 +227,22 @@ int minirpc_resolving_push(minirpc_resolving *to, const struct minirpc_resolver_
 	if (to->failed)
 		mrpc_timer_stop(&to->timer);
 	to->failed = false;
-	mrpc_backoff_reset(&to->backoff);
-	return to->config.on_result(&checked, to->config.user); /* last, it may free us */
+	to->told = true;
+	to->freed = &freed;
+	r = to->config.on_result(&checked, to->config.user);
+	if (freed) {
+		if (outer != NULL)
+			*outer = true;
+		return r;
+	}
+	to->freed = outer;
+	if (r == 0) {
+		mrpc_backoff_reset(&to->backoff);
+	} else if (to->started) { /* a list that found no memory: once more, later */
+		to->told = false;
+		wait_for_backoff(to);
+	}
+	return r;
 }
 
 void minirpc_resolving_fail(minirpc_resolving *to, const char *reason)

@@ -49,7 +49,7 @@ struct minirpc_resolving {
 	struct mrpc_task task;
 	bool *freed;                 /* of whoever is calling out: to be set when we are cleared */
 	struct mrpc_endpoints *list; /* "list:name": what was set; NULL: nothing yet */
-	bool told;                   /* resolver_list.c: the channel has it */
+	bool told;                   /* the channel has the last result */
 };
 
 /* The target as the channel wants to see it: schemes of the user's own first, then mrpc_target_parse. Returns 0,
@@ -85,7 +85,8 @@ struct mrpc_endpoints {
 };
 struct mrpc_endpoints *mrpc_endpoints_copy(const struct minirpc_endpoint *endpoints, size_t count);
 
-/* For the built-in ones: a result with each address an endpoint of its own. As minirpc_resolving_push. */
+/* For the built-in ones: a result of at least one address, each an endpoint of its own. As minirpc_resolving_push,
+ * and has failed when it returns -ENOMEM. */
 int mrpc_resolving_push_addresses(struct minirpc_resolving *to,
 				  const struct mrpc_address *addresses, size_t count,
 				  const char *service_config_json);

@@ -31,9 +31,20 @@ struct mrpc_resolution {
 	char reason[400]; /* a name of 255 bytes and a sentence */
 	void (*on_done)(void *user, const struct mrpc_address *addresses, size_t count, int error,
 			const char *reason);
+	void (*on_text)(void *user, const char *text, int error); /* or this one, with text */
+	char *text;
 	void *user;
 	char host[]; /* as asked */
 };
+
+static void tell_text(struct mrpc_resolution *resolution)
+{
+	char *text = resolution->text;
+
+	resolution->text = NULL;
+	resolution->on_text(resolution->user, text, resolution->error);
+	mrpc_free(text);
+}
 
 static void tell(struct mrpc_task *task)
 {
@@ -43,7 +54,10 @@ static void tell(struct mrpc_task *task)
 
 	mrpc_ares_free(resolution->ares);
 	resolution->ares = NULL;
-
+	if (resolution->on_text != NULL) {
+		tell_text(resolution);
+		return;
+	}
 	/* on_done may free the resolution; what it was given stays until it returns. */
 	resolution->addresses = NULL;
 	memcpy(reason, resolution->reason, sizeof reason);
@@ -160,16 +174,11 @@ static int ask(struct mrpc_resolution *resolution, const char *servers)
 	return r;
 }
 
-int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
-		    const char *servers, const char *host, uint16_t port,
-		    void (*on_done)(void *user, const struct mrpc_address *addresses, size_t count,
-				    int error, const char *reason),
-		    void *user)
+static int new_resolution(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
+			  const char *host, void *user)
 {
 	struct mrpc_resolution *resolution;
-	struct mrpc_address literal;
 	size_t len = strlen(host), size;
-	int r = 0;
 
 	if (!mrpc_add(sizeof *resolution, len, &size) || !mrpc_add(size, 1, &size))
 		return -ENOMEM;
@@ -178,11 +187,29 @@ int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
 		return -ENOMEM;
 	resolution->loop = loop;
 	resolution->tell = (struct mrpc_task){ .phase = MRPC_STREAM, .run = tell };
-	resolution->port = port;
 	resolution->ttl = MINIRPC_NEVER;
-	resolution->on_done = on_done;
 	resolution->user = user;
 	memcpy(resolution->host, host, len + 1);
+	*ret_resolution = resolution;
+	return 0;
+}
+
+int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
+		    const char *servers, const char *host, uint16_t port,
+		    void (*on_done)(void *user, const struct mrpc_address *addresses, size_t count,
+				    int error, const char *reason),
+		    void *user)
+{
+	struct mrpc_resolution *resolution;
+	struct mrpc_address literal;
+	size_t len = strlen(host);
+	int r;
+
+	r = new_resolution(&resolution, loop, host, user);
+	if (r < 0)
+		return r;
+	resolution->port = port;
+	resolution->on_done = on_done;
 	resolution->local = is_local(host, len);
 
 	if (mrpc_address_from_ip(&literal, AF_UNSPEC, host, len, port) == 0)
@@ -206,6 +233,46 @@ int mrpc_resolve(struct mrpc_resolution **ret_resolution, minirpc_loop *loop, co
 	return mrpc_resolve_by(ret_resolution, loop, NULL, host, port, on_done, user);
 }
 
+static void on_text_found(void *user, const char *text, size_t len, int error)
+{
+	struct mrpc_resolution *resolution = user;
+
+	if (text != NULL) {
+		resolution->text = mrpc_strndup(text, len);
+		if (resolution->text == NULL)
+			error = -ENOMEM;
+	}
+	resolution->error = error;
+	mrpc_turn_wake(&resolution->loop->turn, &resolution->tell);
+}
+
+int mrpc_resolve_txt(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
+		     const char *servers, const char *name, const char *prefix,
+		     void (*on_text)(void *user, const char *text, int error), void *user)
+{
+	const struct mrpc_ares_options options = { .servers = servers };
+	struct mrpc_resolution *resolution;
+	int r;
+
+	r = new_resolution(&resolution, loop, name, user);
+	if (r < 0)
+		return r;
+	resolution->on_text = on_text;
+	r = mrpc_ares_txt_new(&resolution->ares, loop, resolution->host, prefix, &options,
+			      on_text_found, resolution);
+	if (r < 0) {
+		mrpc_free(resolution);
+		return r;
+	}
+	*ret_resolution = resolution;
+	return 0;
+}
+
+bool mrpc_resolution_is_asking(const struct mrpc_resolution *resolution)
+{
+	return resolution->ares != NULL && !mrpc_list_is_linked(&resolution->tell.node);
+}
+
 minirpc_time mrpc_resolution_ttl(const struct mrpc_resolution *resolution)
 {
 	return resolution->ttl;
@@ -218,5 +285,6 @@ void mrpc_resolution_free(struct mrpc_resolution *resolution)
 	mrpc_task_sleep(&resolution->tell);
 	mrpc_ares_free(resolution->ares);
 	mrpc_free(resolution->addresses);
+	mrpc_free(resolution->text);
 	mrpc_free(resolution);
 }

@@ -57,6 +57,16 @@ int mrpc_resolve_by(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
 				    int error, const char *reason),
 		    void *user);
 
+/* Looks up a TXT record of name that begins with prefix (which lives as long). text: what follows it, ended by a
+ * NUL (also when there are some inside), valid during the call; NULL with error -ENOENT when there is no
+ * such record, or another -errno. Everything else as above. */
+int mrpc_resolve_txt(struct mrpc_resolution **ret_resolution, minirpc_loop *loop,
+		     const char *servers, const char *name, const char *prefix,
+		     void (*on_text)(void *user, const char *text, int error), void *user);
+
+/* The answer is a matter of the network: a packet went out, and nothing is known yet. */
+bool mrpc_resolution_is_asking(const struct mrpc_resolution *resolution);
+
 /* For how long the answer is good, the least of its records' TTLs; MINIRPC_NEVER when it came without (a
  * literal, a file). To be asked in on_done, before the resolution is freed. */
 minirpc_time mrpc_resolution_ttl(const struct mrpc_resolution *resolution);

@@ -15,12 +15,15 @@
 
 #include "base/alloc.h"
 
+#define CARES_NO_DEPRECATED /* what is newer than Debian 12's */
 #include <ares.h>
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/time.h>
 
+#define CLASS_IN 1
+#define TYPE_TXT 16
 #define ADDRESSES_MAX 64u /* of one answer; nobody connects to more */
 
 struct ares_watch {
@@ -38,6 +41,8 @@ struct mrpc_ares {
 	bool sent;     /* a packet, or it was about to */
 	void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
 			 minirpc_time ttl, int error, const char *reason);
+	void (*on_text)(void *user, const char *text, size_t len, int error); /* or this one */
+	const char *prefix;
 	void *user;
 };
 
@@ -48,6 +53,10 @@ static void finish(struct mrpc_ares *ares, const struct mrpc_address *addresses,
 		return;
 	ares->finished = true;
 	mrpc_timer_stop(&ares->timer);
+	if (ares->on_text != NULL) {
+		ares->on_text(ares->user, NULL, 0, error);
+		return;
+	}
 	ares->on_found(ares->user, addresses, count, ttl, error, reason);
 }
 
@@ -82,7 +91,8 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	int fd = watch->fd;
 
 	if ((events & MRPC_WATCH_LOST) != 0) {
-		finish(ares, NULL, 0, MINIRPC_NEVER, -EIO, "cannot watch the socket of the DNS query");
+		finish(ares, NULL, 0, MINIRPC_NEVER, -EIO,
+		       "cannot watch the socket of the DNS query");
 		return;
 	}
 	/* c-ares may close the socket in there, and watch is gone then. */
@@ -252,6 +262,32 @@ static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *
 	return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 }
 
+static int new_ares(struct mrpc_ares **ret_ares, minirpc_loop *loop,
+		    const struct mrpc_ares_options *options)
+{
+	struct mrpc_ares *ares = mrpc_zalloc(sizeof *ares);
+	int r;
+
+	if (ares == NULL)
+		return -ENOMEM;
+	ares->loop = loop;
+	mrpc_list_init(&ares->watches);
+	r = mrpc_timer_bind(&ares->timer, &loop->timers, on_time);
+	if (r < 0)
+		goto err_ares;
+	r = open_channel(ares, options);
+	if (r < 0)
+		goto err_timer;
+	*ret_ares = ares;
+	return 0;
+
+err_timer:
+	mrpc_timer_unbind(&ares->timer);
+err_ares:
+	mrpc_free(ares);
+	return r;
+}
+
 int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *host,
 		  const struct mrpc_ares_options *options,
 		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
@@ -263,31 +299,82 @@ int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *h
 	struct mrpc_ares *ares;
 	int r;
 
-	ares = mrpc_zalloc(sizeof *ares);
-	if (ares == NULL)
-		return -ENOMEM;
-	ares->loop = loop;
+	r = new_ares(&ares, loop, options);
+	if (r < 0)
+		return r;
 	ares->on_found = on_found;
 	ares->user = user;
-	mrpc_list_init(&ares->watches);
-
-	r = mrpc_timer_bind(&ares->timer, &loop->timers, on_time);
-	if (r < 0)
-		goto err_ares;
-	r = open_channel(ares, options);
-	if (r < 0)
-		goto err_timer;
-
 	*ret_ares = ares;
 	ares_getaddrinfo(ares->channel, host, NULL, &hints, on_answer, ares);
 	set_timer(ares);
 	return 0;
+}
 
-err_timer:
-	mrpc_timer_unbind(&ares->timer);
-err_ares:
-	mrpc_free(ares);
-	return r;
+/* The record that begins with the prefix, its strings joined. Returns 0, -ENOENT, -ENOMEM. */
+static int find_text(const struct ares_txt_ext *records, const char *prefix, struct mrpc_buf *text)
+{
+	size_t prefix_len = strlen(prefix);
+	bool inside = false;
+	int r;
+
+	for (const struct ares_txt_ext *at = records; at != NULL; at = at->next) {
+		size_t skip = 0;
+
+		if (at->record_start) {
+			if (inside)
+				return 0;
+			inside = at->length >= prefix_len &&
+				 memcmp(at->txt, prefix, prefix_len) == 0;
+			skip = prefix_len;
+		}
+		if (!inside)
+			continue;
+		r = mrpc_buf_append(text, at->txt + skip, at->length - skip);
+		if (r < 0)
+			return r;
+	}
+	return inside ? 0 : -ENOENT;
+}
+
+static void on_txt_answer(void *user, int status, int timeouts, unsigned char *packet, int len)
+{
+	struct mrpc_ares *ares = user;
+	struct ares_txt_ext *records = NULL;
+	struct mrpc_buf text = { 0 };
+	int r;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS)
+		status = ares_parse_txt_reply_ext(packet, len, &records);
+	r = status == ARES_SUCCESS ? find_text(records, ares->prefix, &text) : error_of(status);
+	ares_free_data(records);
+	if (!ares->finished) {
+		ares->finished = true;
+		mrpc_timer_stop(&ares->timer);
+		ares->on_text(ares->user, r == 0 ? (const char *)mrpc_buf_bytes(&text) : NULL,
+			      mrpc_buf_len(&text), r);
+	}
+	mrpc_buf_clear(&text);
+}
+
+int mrpc_ares_txt_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *name,
+		      const char *prefix, const struct mrpc_ares_options *options,
+		      void (*on_text)(void *user, const char *text, size_t len, int error),
+		      void *user)
+{
+	struct mrpc_ares *ares;
+	int r;
+
+	r = new_ares(&ares, loop, options);
+	if (r < 0)
+		return r;
+	ares->on_text = on_text;
+	ares->prefix = prefix;
+	ares->user = user;
+	*ret_ares = ares;
+	ares_query(ares->channel, name, CLASS_IN, TYPE_TXT, on_txt_answer, ares);
+	set_timer(ares);
+	return 0;
 }
 
 void mrpc_ares_free(struct mrpc_ares *ares)

@@ -22,6 +22,13 @@ int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *h
 		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
 				   minirpc_time ttl, int error, const char *reason),
 		  void *user);
+
+/* Asks for a TXT record of name that begins with prefix. on_text is called once, under the same rules: text is what
+ * follows the prefix, its strings joined, not ended by a NUL; NULL with error -ENOENT when there is no such record. */
+int mrpc_ares_txt_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *name,
+		      const char *prefix, const struct mrpc_ares_options *options,
+		      void (*on_text)(void *user, const char *text, size_t len, int error),
+		      void *user);
 void mrpc_ares_free(struct mrpc_ares *ares); /* NULL is fine; on_found is not called any more */
 
 #endif

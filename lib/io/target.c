@@ -23,6 +23,7 @@
 #define DNS_PORT 53u
 #define NAME_MAX_LEN 253u
 #define LABEL_MAX_LEN 63u
+#define ADDRESSES_MAX 1000u /* of a list; as of a resolver's */
 
 static int hex(char c)
 {
@@ -171,6 +172,8 @@ static int parse_ip_list(struct mrpc_target *target, const char *path, int famil
 
 	for (const char *at = path; *at != '\0'; at++)
 		count += *at == ',';
+	if (count > ADDRESSES_MAX)
+		return -EINVAL;
 	if (!mrpc_mul(count, sizeof *target->addresses, &size))
 		return -ENOMEM;
 	target->addresses = mrpc_alloc(size);
