@@ -171,8 +171,9 @@ static void finished(minirpc_conn *conn, void *user)
 	}
 }
 
-int pair_try_open(struct pair *pair, const struct minirpc_server_options *server,
-		  const struct minirpc_channel_options *channel)
+static int try_open_on(struct pair *pair, const struct minirpc_loop_options *loop,
+		       const struct minirpc_server_options *server,
+		       const struct minirpc_channel_options *channel)
 {
 	int r;
 
@@ -180,7 +181,7 @@ int pair_try_open(struct pair *pair, const struct minirpc_server_options *server
 	*pair = (struct pair){ 0 };
 	pair->client = (struct end){ .pair = pair, .other = &pair->server_end };
 	pair->server_end = (struct end){ .pair = pair, .other = &pair->client };
-	r = minirpc_loop_new(&pair->loop, &(struct minirpc_loop_options){ .manual = true });
+	r = minirpc_loop_new(&pair->loop, loop);
 	if (r == 0)
 		r = minirpc_server_new(&pair->server, pair->loop, server);
 	if (r == 0)
@@ -188,6 +189,19 @@ int pair_try_open(struct pair *pair, const struct minirpc_server_options *server
 	if (r == 0)
 		r = minirpc_channel_new(&pair->channel, pair->loop, "attached:test", channel);
 	return r;
+}
+
+int pair_try_open(struct pair *pair, const struct minirpc_server_options *server,
+		  const struct minirpc_channel_options *channel)
+{
+	return try_open_on(pair, &(struct minirpc_loop_options){ .manual = true }, server, channel);
+}
+
+void pair_open_on(struct pair *pair, const struct minirpc_loop_options *loop,
+		  const struct minirpc_server_options *server,
+		  const struct minirpc_channel_options *channel)
+{
+	ck_assert_int_eq(try_open_on(pair, loop, server, channel), 0);
 }
 
 void pair_open(struct pair *pair, const struct minirpc_server_options *server,
@@ -206,6 +220,7 @@ void pair_close(struct pair *pair)
 int pair_try_connect(struct pair *pair)
 {
 	struct minirpc_attach_options options = { .peer = "pipe:client",
+						  .secure = pair->secure,
 						  .on_pending = move,
 						  .on_finished = finished,
 						  .user = &pair->server_end };

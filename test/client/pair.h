@@ -18,12 +18,17 @@ struct pair {
 		unsigned finished;
 	} client, server_end;
 	minirpc_time now;
+	bool secure; /* before pair_connect: the pipe is as good as TLS */
 };
 
 /* Server and channel, not connected. NULL options are all defaults. The server has /t/echo (unary),
  * /t/hang (never answers), /t/list (answers a..e), /t/sum (client stream), /t/chat (echoes). */
 void pair_open(struct pair *pair, const struct minirpc_server_options *server,
 	       const struct minirpc_channel_options *channel);
+/* The same on a manual loop with other options than that: its log. */
+void pair_open_on(struct pair *pair, const struct minirpc_loop_options *loop,
+		  const struct minirpc_server_options *server,
+		  const struct minirpc_channel_options *channel);
 int pair_try_open(struct pair *pair, const struct minirpc_server_options *server,
 		  const struct minirpc_channel_options *channel); /* -errno: close what there is */
 void pair_close(struct pair *pair);                               /* whatever is left of it */
