@@ -198,7 +198,7 @@ static void on_close(minirpc_hook *hook, const struct minirpc_status *status, vo
 	if (!is_wanted(&log->options, record.duration, status->code))
 		return;
 	if (!record.server)
-		record.attempts = 1;
+		record.attempts = minirpc_call_attempt_count(call);
 	if (log->options.on_record != NULL)
 		log->options.on_record(&record, log->options.user);
 	if (log->has_lines)
