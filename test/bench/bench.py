@@ -250,14 +250,16 @@ def instructions(load, command, requests):
 def callgrind(commands):
     load = Load('unary 10x10', 10, 10)
     result = {}
-    for name in ('floor', 'ours'):
+    if 'ours' in commands:
+        commands['ours, one interceptor'] = commands['ours'] + ['--interceptor']
+    for name in ('floor', 'ours', 'ours, one interceptor'):
         if name in commands:
             few, many = 2000, 12000
             command = commands[name]
             result[name] = (instructions(load, command, many) - instructions(load, command, few)) / (many - few)
     for name, figure in result.items():
         ratio = f'   {figure / result["floor"]:.2f} x floor' if 'floor' in result and name != 'floor' else ''
-        print(f'{name:>10}: {figure:8.0f} user instructions per call{ratio}')
+        print(f'{name:>22}: {figure:8.0f} user instructions per call{ratio}')
     return result
 
 

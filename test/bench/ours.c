@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <minirpc/interceptor.h>
 #include <minirpc/minirpc.h>
 
 #include "bench.minirpc.h"
@@ -70,10 +71,30 @@ static void on_stream(bench_bench_stream_callee *call, const Bench__StreamReq *r
 	on_room(call, flow);
 }
 
+/* What one interceptor costs that lets everything pass. */
+static enum minirpc_verdict on_part(minirpc_hook *hook, const struct minirpc_part *part, void *user)
+{
+	size_t *seen = minirpc_hook_data(hook);
+
+	(void)user;
+	*seen += part->len;
+	return MINIRPC_PASS;
+}
+
+static const struct minirpc_interceptor all_pass = {
+	.name = "all_pass",
+	.data_size = sizeof(size_t),
+	.on_send = on_part,
+	.on_receive = on_part,
+};
+
 int main(int argc, char **argv)
 {
 	static const struct bench_bench_handlers handlers = { .unary = on_unary,
 							      .stream = on_stream };
+	static const struct minirpc_use uses[] = { { &all_pass, NULL }, { NULL } };
+	bool intercepted = argc == 2 && strcmp(argv[1], "--interceptor") == 0;
+	const struct minirpc_server_options options = { .interceptors = intercepted ? uses : NULL };
 	const char *address =
 		argc == 3 && strcmp(argv[1], "--listen") == 0 ? argv[2] : "127.0.0.1:0";
 	minirpc_loop *loop = NULL;
@@ -83,7 +104,7 @@ int main(int argc, char **argv)
 
 	r = minirpc_loop_new(&loop, NULL);
 	if (r == 0)
-		r = minirpc_server_new(&server, loop, NULL);
+		r = minirpc_server_new(&server, loop, &options);
 	if (r == 0)
 		r = bench_bench_serve(server, &handlers, NULL);
 	if (r == 0)
