@@ -81,14 +81,6 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
 
 /* ---- Making one ---- */
 
-struct plan {
-	struct mrpc_chain *chain; /* NULL: only count */
-	bool all, per_attempt;
-	size_t count, bytes; /* of the data of each, rounded up */
-	uint8_t *data;
-	bool too_large;
-};
-
 static size_t round_up(size_t size)
 {
 	const size_t unit = alignof(max_align_t);
@@ -96,32 +88,45 @@ static size_t round_up(size_t size)
 	return size > SIZE_MAX - unit ? SIZE_MAX : (size + unit - 1) / unit * unit;
 }
 
-static void plan_use(struct plan *plan, const struct minirpc_use *use)
-{
-	const struct minirpc_interceptor *interceptor = use->interceptor;
-	size_t size = round_up(interceptor->data_size);
+/* Which of the uses a call takes. */
+struct choice {
+	bool all, per_attempt;
+};
 
-	if (!plan->all && interceptor->per_attempt != plan->per_attempt)
-		return;
-	if (plan->chain != NULL)
-		plan->chain->hooks[plan->count] = (struct minirpc_hook){
-			.chain = plan->chain,
-			.interceptor = interceptor,
-			.user = use->user,
-			.data = plan->data + plan->bytes,
-		};
-	plan->count++;
-	if (!mrpc_add(plan->bytes, size, &plan->bytes))
-		plan->too_large = true;
+static bool takes(struct choice choice, const struct minirpc_use *use)
+{
+	return choice.all || use->interceptor->per_attempt == choice.per_attempt;
 }
 
-static void plan_all(struct plan *plan, const struct mrpc_interceptors *owner,
-		     const struct minirpc_use *own)
+/* Adds up what is taken: hooks, and bytes of their data. False: it would wrap. */
+static bool add_up(struct choice choice, const struct minirpc_use *uses, size_t count,
+		   size_t *hooks, size_t *bytes)
 {
-	for (size_t i = 0; i < owner->count; i++)
-		plan_use(plan, &owner->uses[i]);
-	for (; own != NULL && own->interceptor != NULL; own++)
-		plan_use(plan, own);
+	for (size_t i = 0; i < count; i++) {
+		if (!takes(choice, &uses[i]))
+			continue;
+		(*hooks)++;
+		if (!mrpc_add(*bytes, round_up(uses[i].interceptor->data_size), bytes))
+			return false;
+	}
+	return true;
+}
+
+static void add_hooks(struct mrpc_chain *chain, struct choice choice,
+		      const struct minirpc_use *uses, size_t count, uint8_t **data)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct minirpc_hook *hook = &chain->hooks[chain->count];
+
+		if (!takes(choice, &uses[i]))
+			continue;
+		hook->chain = chain;
+		hook->interceptor = uses[i].interceptor;
+		hook->user = uses[i].user;
+		hook->data = *data;
+		*data += round_up(hook->interceptor->data_size);
+		chain->count++;
+	}
 }
 
 static void run(struct mrpc_task *task);
@@ -129,38 +134,38 @@ static void run(struct mrpc_task *task);
 int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
 			const struct minirpc_use *own, bool per_attempt)
 {
-	struct plan plan = { .all = call->role == MRPC_SERVER, .per_attempt = per_attempt };
+	struct choice choice = { .all = call->role == MRPC_SERVER, .per_attempt = per_attempt };
+	size_t own_count = count_uses(own), hooks = 0, bytes = 0, size;
 	struct mrpc_chain *chain;
-	size_t head, size;
+	uint8_t *data;
 
 	assert(call->chain == NULL);
-	plan_all(&plan, owner, own);
-	if (plan.count == 0)
+	if (!add_up(choice, owner->uses, owner->count, &hooks, &bytes) ||
+	    !add_up(choice, own, own_count, &hooks, &bytes))
+		return -ENOMEM;
+	if (hooks == 0)
 		return 0;
-	if (plan.too_large || !mrpc_mul(plan.count, sizeof *chain->hooks, &head) ||
-	    !mrpc_add(head, sizeof *chain, &head))
+	if (!mrpc_mul(hooks, sizeof *chain->hooks, &size) || !mrpc_add(size, sizeof *chain, &size))
 		return -ENOMEM;
-	head = round_up(head);
-	if (!mrpc_add(head, plan.bytes, &size))
+	size = round_up(size);
+	if (!mrpc_add(size, bytes, &bytes))
 		return -ENOMEM;
-	chain = mrpc_arena_alloc(&call->arena, size); /* zeroed */
+	chain = mrpc_arena_alloc(&call->arena, bytes); /* zeroed */
 	if (chain == NULL)
 		return -ENOMEM;
 
 	chain->call = mrpc_call_ref(call);
-	chain->task = (struct mrpc_task){ .phase = MRPC_DELIVER, .run = run };
+	chain->task.phase = MRPC_DELIVER;
+	chain->task.run = run;
 	chain->sent.sent = true;
 	mrpc_list_push(&owner->chains, &chain->node);
-	mrpc_lane_init(&chain->out, call->place.turn);
+	mrpc_lane_init_zeroed(&chain->out, call->place.turn);
 	chain->out.reader = call->out.writer = &chain->task;
 	chain->out.writer = &call->task;
 	chain->out.limit = call->out.limit;
-	chain->count = plan.count;
-	plan = (struct plan){ .chain = chain,
-			      .all = plan.all,
-			      .per_attempt = per_attempt,
-			      .data = (uint8_t *)chain + head };
-	plan_all(&plan, owner, own);
+	data = (uint8_t *)chain + size;
+	add_hooks(chain, choice, owner->uses, owner->count, &data);
+	add_hooks(chain, choice, own, own_count, &data);
 
 	call->chain = chain;
 	if (call->role == MRPC_CLIENT) {
@@ -199,9 +204,11 @@ static void close_chain(struct mrpc_chain *chain)
 	mrpc_task_sleep(&chain->task);
 	forget_part(&chain->sent);
 	forget_part(&chain->received);
-	mrpc_lane_cut(&chain->out);
-	mrpc_lane_clear(&chain->out);
-	mrpc_task_sleep(&chain->task);
+	if (!chain->out.over) {
+		mrpc_lane_cut(&chain->out);
+		mrpc_lane_clear(&chain->out);
+		mrpc_task_sleep(&chain->task);
+	}
 	for (size_t i = 0; i < chain->count; i++) {
 		struct minirpc_hook *hook = &chain->hooks[i];
 
@@ -211,10 +218,10 @@ static void close_chain(struct mrpc_chain *chain)
 	mrpc_call_unref(call);
 }
 
-static bool is_seen(const struct mrpc_chain *chain)
+static bool owes_a_close(const struct mrpc_chain *chain)
 {
 	for (size_t i = 0; i < chain->count; i++)
-		if (chain->hooks[i].seen)
+		if (chain->hooks[i].seen && chain->hooks[i].interceptor->on_close != NULL)
 			return true;
 	return false;
 }
@@ -223,7 +230,7 @@ void mrpc_chain_look(struct mrpc_chain *chain)
 {
 	if (chain->closed || chain->call->has_handle || chain->call->transport != NULL)
 		return;
-	if (is_seen(chain))
+	if (owes_a_close(chain) || chain->shown != NULL)
 		mrpc_turn_wake(chain->call->place.turn, &chain->task);
 	else
 		close_chain(chain); /* nobody to tell */
@@ -270,30 +277,20 @@ struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
 	return NULL;
 }
 
-static enum minirpc_verdict show(struct mrpc_chain *chain, struct mrpc_passage *passage,
-				 struct minirpc_hook *hook)
+/* The metadata and the status are the call's own, so that a change shows in them by itself. */
+static void describe(const struct mrpc_chain *chain, struct mrpc_passage *passage,
+		     struct minirpc_part *view)
 {
-	const struct minirpc_interceptor *interceptor = hook->interceptor;
-	enum minirpc_verdict (*fn)(minirpc_hook *, const struct minirpc_part *, void *) =
-		passage->sent ? interceptor->on_send : interceptor->on_receive;
-	struct minirpc_part view = { .kind = (enum minirpc_part_kind)passage->kind };
-	enum minirpc_verdict verdict;
+	struct minirpc_call *call = chain->call;
 
-	hook->seen = true;
-	passage->resumed = passage->stopped = passage->has_stop = false;
-	if (fn == NULL)
-		return MINIRPC_PASS;
-	view.metadata = mrpc_chain_metadata(chain, passage);
-	if (passage->part != NULL) {
-		view.data = mrpc_part_data(passage->part);
-		view.len = passage->part->len;
-	} else if (passage->kind == MRPC_END && view.metadata != NULL) {
-		view.status = passage->sent ? &chain->call->out_status : &chain->call->in_status;
-	}
-	chain->shown = passage;
-	verdict = fn(hook, &view, hook->user);
-	chain->shown = NULL;
-	return verdict;
+	view->kind = (enum minirpc_part_kind)passage->kind;
+	view->metadata = mrpc_chain_metadata(chain, passage);
+	view->data = passage->part == NULL ? NULL : mrpc_part_data(passage->part);
+	view->len = passage->part == NULL ? 0 : passage->part->len;
+	view->status = NULL;
+	if (passage->kind == MRPC_END && view->metadata != NULL)
+		view->status = passage->sent ? &call->out_status : &call->in_status;
+	passage->changed = false;
 }
 
 /* OK ends no call early: a response might be missing that it promises. */
@@ -313,36 +310,62 @@ static void stop(struct mrpc_chain *chain, struct mrpc_passage *passage)
 		mrpc_call_release(call); /* nobody has heard of it */
 }
 
+/* A hook has ended the call or freed its owner. */
+static bool end_of_pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	if (chain->due)
+		close_chain(chain);
+	forget_part(passage);
+	return false;
+}
+
+/* HOLD or STOP. True: it has been resumed already. */
+static bool must_wait(struct mrpc_chain *chain, struct mrpc_passage *passage,
+		      enum minirpc_verdict verdict)
+{
+	if (verdict != MINIRPC_HOLD || (passage->resumed && passage->stopped)) {
+		stop(chain, passage);
+		return true;
+	}
+	chain->last = passage;
+	passage->held = !passage->resumed;
+	return passage->held;
+}
+
 /* True: all have let it pass. False: it is held, or the call is over in this direction. */
 static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
 {
-	while (passage->at < chain->count) {
+	struct minirpc_part view __attribute__((uninitialized));
+
+	if (passage->held)
+		return false;
+	if (passage->stopped) {
+		stop(chain, passage);
+		return false;
+	}
+	describe(chain, passage, &view);
+	for (; passage->at < chain->count; passage->at++) {
+		struct minirpc_hook *hook = mrpc_chain_hook(chain, passage);
+		const struct minirpc_interceptor *interceptor = hook->interceptor;
+		enum minirpc_verdict (*fn)(minirpc_hook *, const struct minirpc_part *, void *) =
+			passage->sent ? interceptor->on_send : interceptor->on_receive;
 		enum minirpc_verdict verdict;
 
-		if (passage->stopped) {
-			stop(chain, passage);
+		hook->seen = true;
+		if (fn == NULL)
+			continue;
+		passage->resumed = passage->stopped = passage->has_stop = false;
+		chain->shown = passage;
+		verdict = fn(hook, &view, hook->user);
+		chain->shown = NULL;
+		if (chain->due || mrpc_chain_is_cut(chain, passage))
+			return end_of_pass(chain, passage);
+		if (verdict != MINIRPC_PASS && must_wait(chain, passage, verdict))
 			return false;
-		}
-		if (passage->held)
-			return false;
-		verdict = show(chain, passage, mrpc_chain_hook(chain, passage));
-		if (chain->due)
-			close_chain(chain);
-		if (mrpc_chain_is_cut(chain, passage)) {
-			forget_part(passage);
-			return false;
-		}
-		if (verdict == MINIRPC_HOLD) {
-			passage->held = !passage->resumed;
-			chain->last = passage;
-			if (passage->resumed && !passage->stopped)
-				passage->at++;
-		} else {
-			passage->stopped = verdict != MINIRPC_PASS;
-			if (!passage->stopped)
-				passage->at++;
-		}
+		if (passage->changed)
+			describe(chain, passage, &view);
 	}
+	passage->stopped = false;
 	return true;
 }
 

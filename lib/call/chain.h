@@ -38,6 +38,7 @@ struct mrpc_passage {
 	bool held;              /* the hook at `at` holds it */
 	bool resumed;           /* ... but has been resumed before it said so */
 	bool stopped;           /* ... or stopped the call */
+	bool changed;           /* there is another message in place of the one that is shown */
 	bool has_stop;
 	struct minirpc_status stop; /* what STOP ends the call with */
 };

@@ -148,6 +148,7 @@ int minirpc_hook_set_message(minirpc_hook *hook, const void *data, size_t len)
 	part->credit = passage->part->credit;
 	mrpc_part_free(passage->part);
 	passage->part = part;
+	passage->changed = true;
 	return 0;
 }
 
