@@ -56,4 +56,16 @@ mrpc_list_pop(struct mrpc_list *list) /* from the head; NULL when empty */
 	return node;
 }
 
+/* All of `from` go to the head of `to`, in their order. */
+static inline void mrpc_list_move_all(struct mrpc_list *to, struct mrpc_list *from)
+{
+	if (mrpc_list_is_empty(from))
+		return;
+	from->prev->next = to->next;
+	to->next->prev = from->prev;
+	to->next = from->next;
+	from->next->prev = to;
+	mrpc_list_init(from);
+}
+
 #endif

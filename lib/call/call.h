@@ -119,6 +119,7 @@ struct minirpc_call {
 	const struct mrpc_call_owner_ops *owner_ops;
 	void *owner; /* client: the channel. server: the server (for minirpc_call_server) */
 	struct mrpc_list owner_node; /* in the owner's list of calls */
+	void *picked; /* client, the channel's: whom to tell when the attempt is over */
 	struct minirpc_call *parent;
 	struct mrpc_list parent_node;
 	struct mrpc_list children;

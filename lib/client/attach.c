@@ -4,6 +4,11 @@
 
 #include <errno.h>
 
+static struct mrpc_subchannel *the_only(const minirpc_channel *channel)
+{
+	return mrpc_container(channel->subchannels.next, struct mrpc_subchannel, node);
+}
+
 int minirpc_channel_attach(minirpc_channel *channel, const struct minirpc_attach_options *options,
 			   minirpc_conn **ret_conn)
 {
@@ -18,5 +23,5 @@ int minirpc_channel_attach(minirpc_channel *channel, const struct minirpc_attach
 	if (channel->tls != NULL && !options->secure) /* [N-4] */
 		return -EINVAL;
 	mrpc_loop_refresh(channel->loop);
-	return mrpc_subchannel_attach(&channel->subchannel, options, ret_conn);
+	return mrpc_subchannel_attach(the_only(channel), options, ret_conn);
 }

@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-static uint64_t next_random(uint64_t *random)
+uint64_t mrpc_random_next(uint64_t *random)
 {
 	uint64_t z = (*random += UINT64_C(0x9E3779B97F4A7C15));
 
@@ -34,7 +34,7 @@ minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span)
 
 	if (span > MINIRPC_NEVER / 2)
 		return span;
-	return span - fifth + (minirpc_time)(next_random(random) % (2 * (uint64_t)fifth + 1));
+	return span - fifth + (minirpc_time)(mrpc_random_next(random) % (2 * (uint64_t)fifth + 1));
 }
 
 minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff)

@@ -29,6 +29,9 @@ minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span);
 /* Success: the next span is the first one again. */
 void mrpc_backoff_reset(struct mrpc_backoff *backoff);
 
+/* The next number of a splitmix64 with one word of state: spread, not secrecy. */
+uint64_t mrpc_random_next(uint64_t *random);
+
 /* A seed from the system's generator; from the time when that has none to give. */
 uint64_t mrpc_backoff_seed(void);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A channel's calls: opening them, and finding a connection for those that wait.
  *
- * A call is in one of the channel's two lists from minirpc_call_open until it is over. It is put on a
- * connection at once when there is one, otherwise by the channel's task. When its attempt ends before
+ * A call is in one of the channel's four lists from minirpc_call_open until it is over. It is put on a
+ * connection at once when there is one, otherwise by the channel's task; a call that the policy cannot
+ * place waits until that says something new. When its attempt ends before
  * the server can have seen it, it waits again [R-4]: as often as need be when it never left us, once
  * when the server refused it (REFUSED_STREAM, or above GOAWAY's last id). */
 #include "client/channel.h"
@@ -17,7 +18,7 @@
 void mrpc_channel_wait(minirpc_channel *channel, minirpc_call *call)
 {
 	mrpc_list_remove(&call->owner_node);
-	mrpc_list_push(&channel->waiting, &call->owner_node);
+	mrpc_list_push(&channel->fresh, &call->owner_node);
 	mrpc_turn_wake(&channel->loop->turn, &channel->task);
 }
 
@@ -52,6 +53,7 @@ static bool attempt_failed(minirpc_call *call, const struct minirpc_status *stat
 {
 	minirpc_channel *channel = call->owner;
 
+	mrpc_balancing_call_over(call, status->code);
 	if (!unprocessed || !starts_over(call))
 		return mrpc_retry_after(call, status);
 	mrpc_call_note_attempt(call, status, true);
@@ -76,6 +78,9 @@ static void over(minirpc_call *call)
 {
 	minirpc_channel *channel = call->owner;
 
+	channel->last_over = channel->loop->now;
+	mrpc_balancing_call_over(call, call->in_status.message != NULL ? call->in_status.code
+								       : MINIRPC_CANCELLED);
 	forget_policies(call);
 	mrpc_list_remove(&call->owner_node);
 	if (mrpc_throttle_is_set(&channel->throttle) && call->in_status.code == MINIRPC_OK &&
@@ -99,29 +104,7 @@ static int wait_until(minirpc_call *call, const bool *done)
 	return r;
 }
 
-/* Straight onto the connection if there is one. Returns 0, also when it waits for one; otherwise the
- * call is as before. */
-static int start(minirpc_channel *channel, minirpc_call *call)
-{
-	int r = -ESHUTDOWN;
-
-	if (!call->gone && channel->state == MINIRPC_READY && mrpc_list_is_empty(&channel->waiting))
-		r = mrpc_subchannel_open(&channel->subchannel, call);
-	if (r < 0 && r != -ESHUTDOWN)
-		return r;
-	if (r == 0)
-		runs(channel, call);
-	else
-		mrpc_channel_wait(channel, call);
-	return 0;
-}
-
-/* Its headers have passed the interceptors. */
-static void ready(minirpc_call *call)
-{
-	if (start(call->owner, call) < 0)
-		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
-}
+static void ready(minirpc_call *call);
 
 static const struct mrpc_call_owner_ops owner_ops = {
 	.attempt_failed = attempt_failed,
@@ -154,6 +137,7 @@ static void drop_all(struct mrpc_list *calls)
 	while ((node = mrpc_list_pop(calls)) != NULL) {
 		minirpc_call *call = mrpc_container(node, minirpc_call, owner_node);
 
+		mrpc_balancing_call_over(call, MINIRPC_CANCELLED);
 		call->owner = NULL;
 		call->owner_ops = &orphan_ops;
 		mrpc_call_drop(call);
@@ -162,6 +146,7 @@ static void drop_all(struct mrpc_list *calls)
 
 void mrpc_channel_drop_calls(minirpc_channel *channel)
 {
+	drop_all(&channel->fresh);
 	drop_all(&channel->waiting);
 	drop_all(&channel->running);
 	drop_all(&channel->resting);
@@ -169,56 +154,96 @@ void mrpc_channel_drop_calls(minirpc_channel *channel)
 
 /* ---- The waiting ---- */
 
-static void fail_without_connection(minirpc_channel *channel, minirpc_call *call)
+/* A dropped call is not repeated, whatever its retry policy says [L-4]. */
+static void fail_without_connection(minirpc_channel *channel, minirpc_call *call, bool dropped)
 {
-	const char *failure = channel->subchannel.failure;
+	char text[MRPC_UNAVAILABLE_TEXT];
 
-	mrpc_call_fail_attempt(call, &(struct minirpc_status){
-					     .code = MINIRPC_UNAVAILABLE,
-					     .message = failure[0] != '\0'
-								? failure
-								: "the server cannot be reached",
-				     });
+	mrpc_channel_unavailable(channel, text);
+	if (dropped)
+		mrpc_call_kill(call, MINIRPC_UNAVAILABLE, text);
+	else
+		mrpc_call_fail_attempt(call, &(struct minirpc_status){ .code = MINIRPC_UNAVAILABLE,
+								       .message = text });
 }
 
-/* What the state says to one call that waits. False: it has to wait on, and so have all behind it. */
-static bool serve_one(minirpc_channel *channel, minirpc_call *call)
+/* What the policy says to one call [L-4]; before there is one, what the state says. */
+static enum minirpc_pick place(minirpc_channel *channel, minirpc_call *call, int *ret_failed)
 {
-	int r;
+	const struct minirpc_balancing *balancing = channel->balancing;
 
-	if (call->gone || mrpc_call_is_over(call))
-		return true; /* about to be told its end */
-	if (channel->state == MINIRPC_TRANSIENT_FAILURE) {
-		if (!call->wait_for_ready)
-			fail_without_connection(channel, call);
-		return true;
+	*ret_failed = 0;
+	if (balancing != NULL && balancing->updated)
+		return mrpc_balancing_place(channel->balancing, call, ret_failed);
+	return channel->state == MINIRPC_TRANSIENT_FAILURE ? MINIRPC_PICK_FAIL
+							   : MINIRPC_PICK_QUEUE;
+}
+
+/* Does with it what the policy said. */
+static void settle(minirpc_channel *channel, minirpc_call *call, enum minirpc_pick pick)
+{
+	runs(channel, call);
+	if (pick == MINIRPC_PICK_DROP ||
+	    (pick == MINIRPC_PICK_FAIL && !call->wait_for_ready)) { /* [B-3, L-4] */
+		fail_without_connection(channel, call, pick == MINIRPC_PICK_DROP);
+	} else if (pick != MINIRPC_PICK_COMPLETE) {
+		mrpc_list_remove(&call->owner_node);
+		mrpc_list_push(&channel->waiting, &call->owner_node);
+		mrpc_channel_leave_idle(channel);
 	}
-	if (channel->state != MINIRPC_READY) {
-		mrpc_subchannel_connect(&channel->subchannel);
-		return false;
-	}
-	r = mrpc_subchannel_open(&channel->subchannel, call);
-	if (r == -ESHUTDOWN)
-		return false; /* the state will follow */
-	if (r < 0)
-		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
-	else
+}
+
+static void serve_one(minirpc_channel *channel, minirpc_call *call)
+{
+	enum minirpc_pick pick;
+	int failed;
+
+	if (call->gone || mrpc_call_is_over(call)) {
 		runs(channel, call);
-	return true;
+		return; /* about to be told its end */
+	}
+	pick = place(channel, call, &failed);
+	settle(channel, call, failed < 0 ? MINIRPC_PICK_COMPLETE : pick);
+	if (failed < 0)
+		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
 }
 
 void mrpc_channel_serve(struct mrpc_task *task)
 {
 	minirpc_channel *channel = mrpc_container(task, minirpc_channel, task);
-	struct mrpc_list *node, *next, *last = channel->waiting.prev;
+	struct mrpc_list *node, *last = channel->fresh.prev;
 
-	/* Not those that come back while we are at it. */
-	for (node = channel->waiting.next; node != &channel->waiting; node = next) {
-		next = node->next;
-		if (!serve_one(channel, mrpc_container(node, minirpc_call, owner_node)) ||
-		    node == last)
-			break;
+	if (mrpc_list_is_empty(&channel->fresh))
+		return;
+	do { /* not those that come back while we are at it */
+		node = channel->fresh.next;
+		serve_one(channel, mrpc_container(node, minirpc_call, owner_node));
+	} while (node != last);
+}
+
+/* Straight onto the connection if there is one. Returns 0, also when it waits for one; otherwise the
+ * call is as before. */
+static int start(minirpc_channel *channel, minirpc_call *call)
+{
+	enum minirpc_pick pick;
+	int failed;
+
+	if (call->gone || channel->state != MINIRPC_READY ||
+	    !mrpc_list_is_empty(&channel->fresh)) {
+		mrpc_channel_wait(channel, call);
+		return 0;
 	}
+	pick = mrpc_balancing_place(channel->balancing, call, &failed);
+	if (failed == 0)
+		settle(channel, call, pick);
+	return failed;
+}
+
+/* Its headers have passed the interceptors. */
+static void ready(minirpc_call *call)
+{
+	if (start(call->owner, call) < 0)
+		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
 }
 
 /* ---- Opening ---- */
@@ -332,6 +357,9 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	if (timeout < 0)
 		mrpc_call_kill(call, MINIRPC_DEADLINE_EXCEEDED, "deadline exceeded");
 
+	call->owner = channel;
+	call->owner_ops = &owner_ops;
+	mrpc_config_ref(call->config);
 	if (call->chain != NULL)
 		runs(channel, call); /* in the hands of its interceptors */
 	else
@@ -342,9 +370,6 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	}
 	call->events = events;
 	call->user = user;
-	call->owner = channel;
-	call->owner_ops = &owner_ops;
-	mrpc_config_ref(call->config);
 	*ret_call = call;
 	return 0;
 }

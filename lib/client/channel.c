@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Channel: calls on one side, a subchannel on the other.
+/* Channel: calls on one side, servers on the other.
  *
- *	                 +-- waiting --+   READY
- *	minirpc_call_open              +---------> running (on a connection) --> over
- *	                 ^                            |
- *	                 +------ starts over ---------+   [R-4]
+ *	                +-- fresh <--+--------- update ---------+
+ *	                |            |                          |
+ *	minirpc_call_open            +--> pick says QUEUE ---> waiting
+ *	                |            |
+ *	                +------------+--> COMPLETE ----------> running (on a connection) --> over
+ *	                ^                                       |
+ *	                +-------------- starts over ------------+   [R-4]
  *
- * The state that users see is the subchannel's, but for one thing: once an attempt has failed the
- * channel stays in TRANSIENT_FAILURE, also while the next one is under way, until one succeeds [A62].
- * So calls that do not wait for ready fail at once as long as the server cannot be reached [B-3].
+ * Which servers: servers.c (resolving, policy, idle), balancing.c (a policy at work), subchannel.c (a server and
+ * its connection). The state that users see is what the policy says. TRANSIENT_FAILURE stays until READY [A62]:
+ * calls that do not wait for ready fail at once as long as the server cannot be reached [B-3].
  *
  * minirpc_channel_free may come from any callback. Whatever delivers an event holds a reference on
  * the call and on nothing of ours, and connections end in tasks of their own, so everything may be
@@ -23,22 +26,6 @@
 
 #define REPLAY_TOTAL (16u << 20) /* */
 #define USER_AGENT "grpc-c-minirpc/" MINIRPC_VERSION /* [W-11] */
-
-static void set_state(minirpc_channel *channel, enum minirpc_channel_state state)
-{
-	channel->state = state;
-	if (channel->watch_fn != NULL && state != channel->watch_last)
-		mrpc_turn_wake(&channel->loop->turn, &channel->watch_task);
-}
-
-static void on_change(struct mrpc_subchannel *subchannel, void *user)
-{
-	minirpc_channel *channel = user;
-
-	if (subchannel->state != MINIRPC_CONNECTING || channel->state != MINIRPC_TRANSIENT_FAILURE)
-		set_state(channel, subchannel->state);
-	mrpc_turn_wake(&channel->loop->turn, &channel->task);
-}
 
 static void tell_watcher(struct mrpc_task *task)
 {
@@ -73,7 +60,7 @@ static int set_texts(minirpc_channel *channel, const char *target,
 		return -EINVAL;
 	if (agent != NULL && !is_header_text(agent))
 		return -EINVAL;
-	r = mrpc_target_parse(&channel->target, target);
+	r = mrpc_resolving_parse(&channel->target, target, options->resolvers);
 	if (r < 0)
 		return r;
 
@@ -90,7 +77,7 @@ static void clear_texts(minirpc_channel *channel)
 	mrpc_target_clear(&channel->target);
 }
 
-static int start(minirpc_channel *channel, const struct minirpc_channel_options *options)
+static int configure_calls(minirpc_channel *channel, const struct minirpc_channel_options *options)
 {
 	minirpc_loop *loop = channel->loop;
 	const struct minirpc_compressor *compression;
@@ -120,23 +107,7 @@ static int start(minirpc_channel *channel, const struct minirpc_channel_options 
 		.compressors = &channel->compressors,
 		.compression = compression,
 	};
-	return mrpc_subchannel_init(&channel->subchannel,
-				    &(struct mrpc_subchannel_config){
-					    .loop = loop,
-					    .tls = channel->tls,
-					    .target = &channel->target,
-					    .user_agent = channel->user_agent,
-					    .compressors = &channel->compressors,
-					    .limits = options->limits,
-					    .counts = &channel->counts,
-					    .keepalive = &channel->keepalive,
-					    .backoff_initial = options->backoff_initial,
-					    .backoff_max = options->backoff_max,
-					    .connect_timeout = options->connect_timeout,
-					    .seed = mrpc_backoff_seed(),
-					    .on_change = on_change,
-					    .user = channel,
-				    });
+	return 0;
 }
 
 int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const char *target,
@@ -151,7 +122,8 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	if (options == NULL)
 		options = &none;
 	if (options->backoff_initial < 0 || options->backoff_max < 0 ||
-	    options->connect_timeout < 0)
+	    options->connect_timeout < 0 || options->idle_timeout < 0 ||
+	    options->min_resolution_interval < 0)
 		return -EINVAL;
 
 	channel = mrpc_alloc(sizeof *channel);
@@ -165,6 +137,8 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 		.task = { .phase = MRPC_STREAM, .run = mrpc_channel_serve },
 		.watch_task = { .phase = MRPC_DELIVER, .run = tell_watcher },
 	};
+	mrpc_list_init(&channel->subchannels);
+	mrpc_list_init(&channel->fresh);
 	mrpc_list_init(&channel->waiting);
 	mrpc_list_init(&channel->running);
 	mrpc_list_init(&channel->resting);
@@ -190,7 +164,9 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 		channel->tls = minirpc_tls_ref(options->tls);
 	r = mrpc_channel_configure(channel, options);
 	if (r == 0)
-		r = start(channel, options);
+		r = configure_calls(channel, options);
+	if (r == 0)
+		r = mrpc_channel_begin_servers(channel, target, options);
 	if (r < 0)
 		goto err_loop;
 
@@ -198,6 +174,7 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 	return 0;
 
 err_loop:
+	mrpc_channel_end_servers(channel);
 	mrpc_channel_forget_config(channel);
 	minirpc_tls_unref(channel->tls);
 	mrpc_interceptors_clear(&channel->interceptors);
@@ -222,7 +199,7 @@ minirpc_channel *minirpc_channel_free(minirpc_channel *channel)
 	mrpc_loop_refresh(channel->loop);
 
 	mrpc_channel_drop_calls(channel);
-	mrpc_subchannel_clear(&channel->subchannel);
+	mrpc_channel_end_servers(channel);
 	mrpc_interceptors_clear(&channel->interceptors);
 	mrpc_task_sleep(&channel->task);
 	mrpc_task_sleep(&channel->watch_task);
@@ -247,8 +224,10 @@ enum minirpc_channel_state minirpc_channel_state(const minirpc_channel *channel)
 
 void minirpc_channel_connect(minirpc_channel *channel)
 {
-	if (!channel->freeing)
-		mrpc_subchannel_connect(&channel->subchannel);
+	if (channel->freeing)
+		return;
+	mrpc_loop_refresh(channel->loop);
+	mrpc_channel_leave_idle(channel);
 }
 
 void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state last,
@@ -258,7 +237,7 @@ void minirpc_channel_watch(minirpc_channel *channel, enum minirpc_channel_state 
 	channel->watch_fn = fn;
 	channel->watch_user = user;
 	if (fn != NULL)
-		set_state(channel, channel->state);
+		mrpc_channel_set_state(channel, channel->state);
 }
 
 void minirpc_channel_counts(const minirpc_channel *channel, struct minirpc_conn_counts *ret_counts)
@@ -268,6 +247,13 @@ void minirpc_channel_counts(const minirpc_channel *channel, struct minirpc_conn_
 
 void mrpc_channel_seed(minirpc_channel *channel, uint64_t seed)
 {
-	channel->subchannel.backoff.random = seed;
-	channel->random = seed;
+	channel->random = channel->chance = seed;
+}
+
+void mrpc_channel_set_dialer(minirpc_channel *channel,
+			     void (*dialer)(struct mrpc_subchannel *subchannel, void *user),
+			     void *user)
+{
+	channel->subchannel.dialer = dialer;
+	channel->subchannel.dialer_user = user;
 }

@@ -4,11 +4,15 @@
 #define MRPC_CLIENT_CHANNEL_H
 
 #include "call/chain.h"
+#include "client/balancing.h"
 #include "client/config.h"
+#include "client/resolving.h"
 #include "client/subchannel.h"
 #include "client/throttle.h"
 
 #include <minirpc/channel.h>
+
+#define MRPC_UNAVAILABLE_TEXT 1024
 
 struct minirpc_channel {
 	minirpc_loop *loop;
@@ -24,7 +28,23 @@ struct minirpc_channel {
 	struct minirpc_keepalive keepalive;
 	struct minirpc_conn_counts counts; /* every connection counts here too */
 	enum minirpc_channel_state state;
-	struct mrpc_subchannel subchannel;
+
+	/* Which servers, see servers.c. */
+	struct minirpc_resolving resolving;
+	char *target_text, *dns_servers;
+	char failure[512];                /* why the last resolution failed */
+	char note[400];                   /* of the last result */
+	struct mrpc_endpoints *endpoints; /* the last result; NULL: none since IDLE */
+	struct minirpc_balancing *balancing; /* whose picks count; NULL: no result yet */
+	struct minirpc_balancing *next;      /* that is to follow it; NULL: none */
+	struct minirpc_balancer_use *balancers; /* the user's, a copy; NULL: none */
+	char *load_balancing;                   /* NULL: pick_first */
+	struct mrpc_subchannel_config subchannel;
+	struct mrpc_list subchannels;
+	struct mrpc_task follow_task; /* `next` follows */
+	uint64_t chance;              /* of balancers, and of the jitter of connects */
+	struct mrpc_timer idle_timer;
+	minirpc_time idle_timeout, last_over;
 
 	struct mrpc_config *own_config, *resolved_config; /* references; NULL: none */
 	struct mrpc_config *config; /* the one of them that is in force */
@@ -34,13 +54,14 @@ struct minirpc_channel {
 	unsigned max_attempts;
 	struct minirpc_retry_policy retry_safe; /* max_attempts 0: none */
 
-	struct mrpc_list waiting; /* calls without a connection */
-	struct mrpc_list running; /* calls on one, and those whose headers an interceptor has */
+	struct mrpc_list fresh;   /* calls to be placed by the task */
+	struct mrpc_list waiting; /* calls that wait for the next update of the policy */
+	struct mrpc_list running; /* calls on a connection, and those whose headers an interceptor has */
 	struct mrpc_list resting; /* calls between two attempts, see retry.c */
 	struct mrpc_throttle throttle;
 	struct mrpc_replay replay;
 	uint64_t random; /* of the jitter of retries */
-	struct mrpc_task task;    /* does for the waiting calls what the state allows */
+	struct mrpc_task task;
 
 	struct mrpc_task watch_task;
 	enum minirpc_channel_state watch_last;
@@ -48,8 +69,12 @@ struct minirpc_channel {
 	void *watch_user;
 };
 
-/* For tests: makes the jitter of the backoff replay. */
+/* For tests: makes jitter and choices by chance replay; puts something in place of sockets. Before the channel is
+ * used. */
 void mrpc_channel_seed(minirpc_channel *channel, uint64_t seed);
+void mrpc_channel_set_dialer(minirpc_channel *channel,
+			     void (*dialer)(struct mrpc_subchannel *subchannel, void *user),
+			     void *user);
 
 /* ---- calls.c ---- */
 
@@ -64,6 +89,28 @@ void mrpc_channel_wait(minirpc_channel *channel, minirpc_call *call);
 
 /* A call wants none for now. */
 void mrpc_channel_rest(minirpc_channel *channel, minirpc_call *call);
+
+/* ---- servers.c ---- */
+
+/* channel->loop, tls, user_agent, target must be there. Returns 0, -EINVAL, -ENOMEM; end afterwards in any case,
+ * once there are no calls. */
+int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
+			       const struct minirpc_channel_options *options);
+void mrpc_channel_end_servers(minirpc_channel *channel);
+
+void mrpc_channel_set_state(minirpc_channel *channel, enum minirpc_channel_state state);
+
+/* Resolves, or wakes the policy up; nothing unless IDLE. */
+void mrpc_channel_leave_idle(minirpc_channel *channel);
+
+/* Another config counts: perhaps another policy as well. Returns 0 or -ENOMEM: then it stays as it was. */
+int mrpc_channel_choose_again(minirpc_channel *channel);
+
+/* For balancing.c: the policy has said what it is. */
+void mrpc_channel_balanced(minirpc_channel *channel, struct minirpc_balancing *balancing);
+
+/* Why calls are UNAVAILABLE. */
+void mrpc_channel_unavailable(const minirpc_channel *channel, char text[MRPC_UNAVAILABLE_TEXT]);
 
 /* ---- configure.c ---- */
 

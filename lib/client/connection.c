@@ -27,7 +27,7 @@ static void look(struct mrpc_task *task)
 			mrpc_subchannel_is_ready(subchannel);
 	}
 	if (connection->is_over)
-		mrpc_connection_free(connection);
+		mrpc_subchannel_forget(subchannel, connection);
 	else if (state == MRPC_CONN_DRAINING && mrpc_conn_open_calls(connection->conn) == 0)
 		mrpc_conn_abort(connection->conn, MINIRPC_UNAVAILABLE,
 				mrpc_connection_reason(connection));
@@ -53,7 +53,7 @@ static int new_connection(struct mrpc_connection **ret_connection,
 			  struct mrpc_subchannel *subchannel, const char *peer,
 			  minirpc_time handshake_time)
 {
-	const struct mrpc_subchannel_config *config = &subchannel->config;
+	const struct mrpc_subchannel_config *config = subchannel->config;
 	minirpc_loop *loop = config->loop;
 	struct mrpc_connection *connection;
 	struct mrpc_conn_options options;
@@ -117,7 +117,7 @@ void mrpc_connection_free(struct mrpc_connection *connection)
 static void is_over(struct mrpc_connection *connection)
 {
 	connection->is_over = true;
-	mrpc_turn_wake(&connection->subchannel->config.loop->turn, &connection->task);
+	mrpc_turn_wake(&connection->subchannel->config->loop->turn, &connection->task);
 }
 
 /* ---- Over a socket ---- */
@@ -147,7 +147,7 @@ int mrpc_connection_dialed(struct mrpc_connection **ret_connection,
 			   struct mrpc_subchannel *subchannel, int fd,
 			   const struct mrpc_address *address)
 {
-	const struct mrpc_subchannel_config *config = &subchannel->config;
+	const struct mrpc_subchannel_config *config = subchannel->config;
 	struct mrpc_connection *connection;
 	struct mrpc_tls_session *tls = NULL;
 	char peer[MRPC_ADDRESS_TEXT];
@@ -160,7 +160,7 @@ int mrpc_connection_dialed(struct mrpc_connection **ret_connection,
 		return r;
 	}
 	if (config->tls != NULL) {
-		r = mrpc_tls_session_new(&tls, config->tls, false, config->target->verify_name,
+		r = mrpc_tls_session_new(&tls, config->tls, false, subchannel->server_name,
 					 &config->loop->log);
 		if (r < 0) {
 			close(fd);
@@ -209,7 +209,7 @@ int mrpc_connection_attached(struct mrpc_connection **ret_connection,
 	r = new_connection(&connection, subchannel, options->peer != NULL ? options->peer : "", 0);
 	if (r < 0)
 		return r;
-	r = mrpc_host_conn_new(&connection->host, subchannel->config.loop,
+	r = mrpc_host_conn_new(&connection->host, subchannel->config->loop,
 			       &(struct mrpc_host_conn_options){
 				       .machine = mrpc_conn_machine(connection->conn),
 				       .host = options,

@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Subchannel: from a target to a connection that is ready, again and again.
+/* Subchannel: from an address to a connection that is ready [B-2].
  *
- *	            connect                 the peer's SETTINGS
- *	IDLE ------------------> CONNECTING --------------------> READY
- *	  ^                        |    ^                           |
- *	  |          failed, or    |    | timer, at retry_at        |
- *	  |          out of time   v    |                           |
- *	  |                 TRANSIENT_FAILURE                       |
- *	  +------------------- lost, or GOAWAY --------------------+
+ *	        connect                 the peer's SETTINGS
+ *	IDLE ------------> CONNECTING --------------------> READY
+ *	 ^ ^                   |                              |
+ *	 | |   failed, or      |                              |
+ *	 | |   out of time     v                              |
+ *	 | +-- retry_at -- TRANSIENT_FAILURE                  |
+ *	 +---------------- lost, or GOAWAY -------------------+
  *
- * An attempt resolves the name (each time anew: servers move), dials, opens TLS and HTTP/2, and is a
- * success only when the peer's SETTINGS have come: a port that accepts and says nothing runs into the
- * deadline. Attempts are spaced by the backoff from start to start [B-1].
+ * An attempt dials, opens TLS and HTTP/2, and is a success only when the peer's SETTINGS have come: a port
+ * that accepts and says nothing runs into the deadline. With several addresses it goes on with those
+ * behind the one that let us down. Attempts are spaced by the backoff from start to start [B-1].
  *
  * A connection that was lost without a single success, before the backoff of its attempt was over,
  * does not start the next one at once: a server that accepts and hangs up would be called in a
- * loop. */
+ * loop.
+ *
+ * A connection that takes no more calls (GOAWAY) leaves the stage and lives on until its last call has
+ * ended [G-1]; so does the current one when nobody holds the subchannel any more. */
 #include "client/subchannel.h"
 
-#include "client/authority.h"
-
+#include "base/alloc.h"
 #include "base/text.h"
+#include "client/authority.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -34,7 +37,7 @@ static void set_state(struct mrpc_subchannel *subchannel, enum minirpc_channel_s
 	if (subchannel->state == state)
 		return;
 	subchannel->state = state;
-	subchannel->config.on_change(subchannel, subchannel->config.user);
+	subchannel->config->on_change(subchannel, subchannel->config->user);
 }
 
 static void free_current(struct mrpc_subchannel *subchannel)
@@ -50,22 +53,23 @@ static void stop_attempt(struct mrpc_subchannel *subchannel)
 {
 	mrpc_task_sleep(&subchannel->task);
 	mrpc_timer_stop(&subchannel->timer);
-	mrpc_resolution_free(subchannel->resolution);
 	mrpc_dial_free(subchannel->dial);
-	subchannel->resolution = NULL;
 	subchannel->dial = NULL;
+	subchannel->under_way = false;
 }
 
-/* The attempt is over. The text must not live in what is freed here; the current connection, if the
- * attempt got that far, is the caller's to free. */
+/* The attempt is over. The current connection, if it got that far, is the caller's to free. */
 static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const char *format, ...)
 {
+	char text[sizeof subchannel->failure - 32];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(subchannel->failure, sizeof subchannel->failure, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	mrpc_log(&subchannel->config.loop->log, MINIRPC_LOG_INFO, "%s", subchannel->failure);
+	snprintf(subchannel->failure, sizeof subchannel->failure, "%s (attempt %u)", text,
+		 subchannel->attempts);
+	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO, "%s", subchannel->failure);
 
 	stop_attempt(subchannel);
 	subchannel->current = NULL;
@@ -74,6 +78,14 @@ static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const 
 }
 
 /* ---- One attempt ---- */
+
+/* Which of ours it is; the one behind it is the next to try, should this one fail. */
+static void set_next_address(struct mrpc_subchannel *subchannel, const struct mrpc_address *address)
+{
+	while (subchannel->next_address < subchannel->address_count)
+		if (mrpc_address_equals(&subchannel->addresses[subchannel->next_address++], address))
+			return;
+}
 
 static void on_dialed(void *user, int fd, const struct mrpc_address *address, int error,
 		      const char *reason)
@@ -86,6 +98,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 	subchannel->dial = NULL;
 
 	if (fd >= 0) {
+		set_next_address(subchannel, address);
 		r = mrpc_connection_dialed(&subchannel->current, subchannel, fd, address);
 		if (r < 0)
 			fail(subchannel, "connection failed: %s", mrpc_error_text(r));
@@ -93,6 +106,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 			mrpc_timer_set(&subchannel->timer, subchannel->deadline);
 		return;
 	}
+	subchannel->next_address = 0;
 	/* "ADDRESS: why", or several of them with "; " in between. */
 	if (strstr(reason, "; ") == NULL)
 		for (const char *at = strstr(reason, ": "); at != NULL; at = strstr(at + 1, ": "))
@@ -105,43 +119,33 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 		     reason[0] != '\0' ? reason : mrpc_error_text(error));
 }
 
-static void dial(struct mrpc_subchannel *subchannel, const struct mrpc_address *addresses,
-		 size_t count)
+static void dial(struct mrpc_subchannel *subchannel)
 {
+	const struct mrpc_subchannel_config *config = subchannel->config;
+	size_t at = subchannel->next_address;
 	int r;
 
+	if (config->dialer != NULL) {
+		config->dialer(subchannel, config->dialer_user);
+		return;
+	}
 	mrpc_timer_stop(&subchannel->timer); /* the dial keeps the deadline itself */
-	r = mrpc_dial(&subchannel->dial, subchannel->config.loop, addresses, count,
-		      subchannel->deadline, on_dialed, subchannel);
+	r = mrpc_dial(&subchannel->dial, config->loop, subchannel->addresses + at,
+		      subchannel->address_count - at, subchannel->deadline, on_dialed, subchannel);
 	if (r < 0)
 		fail(subchannel, "connection failed: %s", mrpc_error_text(r));
-}
-
-static void on_resolved(void *user, const struct mrpc_address *addresses, size_t count, int error,
-			const char *reason)
-{
-	struct mrpc_subchannel *subchannel = user;
-	struct mrpc_resolution *resolution = subchannel->resolution;
-
-	/* What it handed us lives as long as it does. */
-	subchannel->resolution = NULL;
-	if (error < 0 || count == 0)
-		fail(subchannel, "name resolution of %s failed: %s",
-		     subchannel->config.target->host,
-		     reason != NULL && reason[0] != '\0' ? reason : "no addresses");
-	else
-		dial(subchannel, addresses, count);
-	mrpc_resolution_free(resolution);
 }
 
 static void begin_attempt(struct mrpc_task *task)
 {
 	struct mrpc_subchannel *subchannel = mrpc_container(task, struct mrpc_subchannel, task);
-	const struct mrpc_subchannel_config *config = &subchannel->config;
-	const struct mrpc_target *target = config->target;
+	const struct mrpc_subchannel_config *config = subchannel->config;
 	minirpc_time now = config->loop->now, span, least;
-	int r;
 
+	if (subchannel->state == MINIRPC_TRANSIENT_FAILURE) {
+		set_state(subchannel, MINIRPC_IDLE);
+		return;
+	}
 	if (subchannel->retry_at > now) {
 		mrpc_timer_set(&subchannel->timer, subchannel->retry_at);
 		return;
@@ -151,32 +155,21 @@ static void begin_attempt(struct mrpc_task *task)
 	least = config->connect_timeout > 0 ? config->connect_timeout : CONNECT_TIMEOUT;
 	subchannel->retry_at = mrpc_time_add(now, span);
 	subchannel->deadline = mrpc_time_add(now, span > least ? span : least);
+	subchannel->attempts++;
+	subchannel->under_way = true;
+	if (subchannel->next_address >= subchannel->address_count)
+		subchannel->next_address = 0;
 	mrpc_timer_set(&subchannel->timer, subchannel->deadline);
-
-	if (target->kind != MRPC_TARGET_DNS) {
-		dial(subchannel, target->addresses, target->address_count);
-		return;
-	}
-	r = mrpc_resolve(&subchannel->resolution, config->loop, target->host, target->port,
-			 on_resolved, subchannel);
-	if (r < 0)
-		fail(subchannel, "name resolution of %s failed: %s", target->host,
-		     mrpc_error_text(r));
+	dial(subchannel);
 }
 
-static bool is_under_way(const struct mrpc_subchannel *subchannel)
-{
-	return subchannel->resolution != NULL || subchannel->dial != NULL ||
-	       subchannel->current != NULL;
-}
-
+/* The next attempt begins behind the address that was silent. */
 static void run_out_of_time(struct mrpc_subchannel *subchannel)
 {
 	struct mrpc_connection *connection = subchannel->current;
 
 	if (connection == NULL) {
-		fail(subchannel, "name resolution of %s failed: no answer in time",
-		     subchannel->config.target->host);
+		fail(subchannel, "connection to %s failed: no answer in time", subchannel->first);
 		return;
 	}
 	fail(subchannel, "connection to %s failed: no HTTP/2 SETTINGS in time", connection->peer);
@@ -188,89 +181,205 @@ static void on_timer(struct mrpc_timer *timer, minirpc_time now)
 	struct mrpc_subchannel *subchannel = mrpc_container(timer, struct mrpc_subchannel, timer);
 
 	(void)now;
-	if (is_under_way(subchannel)) {
+	/* In a task: those who hold us have heard of the failure by then. */
+	if (!subchannel->under_way)
+		mrpc_turn_wake(&subchannel->config->loop->turn, &subchannel->task);
+	else
 		run_out_of_time(subchannel);
-		return;
-	}
-	mrpc_turn_wake(&subchannel->config.loop->turn, &subchannel->task);
-	set_state(subchannel, MINIRPC_CONNECTING);
 }
 
 /* ---- What connections tell ---- */
 
 void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel)
 {
-	mrpc_timer_stop(&subchannel->timer);
+	stop_attempt(subchannel);
 	mrpc_backoff_reset(&subchannel->backoff);
+	subchannel->attempts = 0;
+	subchannel->next_address = 0;
 	subchannel->failure[0] = '\0';
-	mrpc_log(&subchannel->config.loop->log, MINIRPC_LOG_INFO, "connected to %s",
+	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO, "connected to %s",
 		 subchannel->current->peer);
 	set_state(subchannel, MINIRPC_READY);
+}
+
+/* One that was never ready. The others of its addresses have their chance while there is time. */
+static void try_behind(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
+{
+	if (subchannel->next_address < subchannel->address_count) {
+		mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO,
+			 "connection to %s failed: %s", connection->peer,
+			 mrpc_connection_reason(connection));
+		subchannel->current = NULL;
+		dial(subchannel);
+		return;
+	}
+	subchannel->next_address = 0;
+	fail(subchannel, "connection to %s failed: %s", connection->peer,
+	     mrpc_connection_reason(connection));
 }
 
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
 {
 	if (subchannel->state != MINIRPC_READY) {
-		fail(subchannel, "connection to %s failed: %s", connection->peer,
-		     mrpc_connection_reason(connection));
+		try_behind(subchannel, connection);
 		return;
 	}
-	mrpc_log(&subchannel->config.loop->log, MINIRPC_LOG_INFO,
+	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO,
 		 "connection to %s takes no more calls: %s", connection->peer,
 		 mrpc_connection_reason(connection));
 	subchannel->current = NULL;
 	if (mrpc_conn_counts(connection->conn)->calls_succeeded > 0)
-		subchannel->retry_at = 0;
+		subchannel->retry_at = INT64_MIN;
 	set_state(subchannel, MINIRPC_IDLE);
+}
+
+void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
+{
+	mrpc_connection_free(connection);
+	if (subchannel->state == MINIRPC_SHUTDOWN)
+		mrpc_subchannel_leave(subchannel);
 }
 
 /* ---- The owner's verbs ---- */
 
-int mrpc_subchannel_init(struct mrpc_subchannel *subchannel,
-			 const struct mrpc_subchannel_config *config)
+/* Nobody wants it: what runs on it runs on, on the one connection it has. */
+static void end(struct mrpc_task *task)
 {
-	*subchannel = (struct mrpc_subchannel){
-		.config = *config,
-		.state = MINIRPC_IDLE,
-		.task = { .phase = MRPC_STREAM, .run = begin_attempt },
-		.retry_at = INT64_MIN,
-	};
-	mrpc_list_init(&subchannel->connections);
-	mrpc_backoff_init(&subchannel->backoff, config->backoff_initial, config->backoff_max,
-			  config->seed);
-	return mrpc_timer_bind(&subchannel->timer, &config->loop->timers, on_timer);
+	struct mrpc_subchannel *subchannel =
+		mrpc_container(task, struct mrpc_subchannel, ending);
+	struct mrpc_connection *current = subchannel->current;
+
+	if (!mrpc_list_is_empty(&subchannel->handles))
+		return;
+	subchannel->state = MINIRPC_SHUTDOWN;
+	stop_attempt(subchannel);
+	subchannel->current = NULL;
+	if (current != NULL && mrpc_conn_state(current->conn) == MRPC_CONN_OPENING)
+		mrpc_connection_free(current);
+	else if (current != NULL)
+		mrpc_conn_drain(current->conn);
+	if (mrpc_list_is_empty(&subchannel->connections))
+		mrpc_subchannel_free(subchannel);
 }
 
-void mrpc_subchannel_clear(struct mrpc_subchannel *subchannel)
+static int copy_texts(struct mrpc_subchannel *subchannel, const struct mrpc_address *addresses,
+		      size_t count, const char *server_name)
+{
+	size_t size;
+
+	if (!mrpc_mul(count, sizeof *addresses, &size))
+		return -ENOMEM;
+	subchannel->address_count = count;
+	subchannel->addresses = size == 0 ? NULL : mrpc_alloc(size);
+	subchannel->server_name = mrpc_strdup(server_name);
+	if (subchannel->server_name == NULL || (size > 0 && subchannel->addresses == NULL))
+		return -ENOMEM;
+	if (count > 0) {
+		memcpy(subchannel->addresses, addresses, size);
+		mrpc_address_format(addresses, subchannel->first);
+	}
+	return 0;
+}
+
+int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
+			const struct mrpc_subchannel_config *config, struct mrpc_list *all,
+			const struct mrpc_address *addresses, size_t count,
+			const char *server_name, uint64_t seed)
+{
+	struct mrpc_subchannel *subchannel;
+	int r;
+
+	subchannel = mrpc_alloc(sizeof *subchannel);
+	if (subchannel == NULL)
+		return -ENOMEM;
+	*subchannel = (struct mrpc_subchannel){
+		.config = config,
+		.state = MINIRPC_IDLE,
+		.task = { .phase = MRPC_STREAM, .run = begin_attempt },
+		.ending = { .phase = MRPC_STREAM, .run = end },
+		.retry_at = INT64_MIN,
+	};
+	mrpc_list_init(&subchannel->handles);
+	mrpc_list_init(&subchannel->connections);
+	mrpc_backoff_init(&subchannel->backoff, config->backoff_initial, config->backoff_max, seed);
+	r = copy_texts(subchannel, addresses, count, server_name);
+	if (r == 0)
+		r = mrpc_timer_bind(&subchannel->timer, &config->loop->timers, on_timer);
+	if (r < 0) {
+		mrpc_subchannel_free(subchannel);
+		return r;
+	}
+	mrpc_list_push(all, &subchannel->node);
+	*ret_subchannel = subchannel;
+	return 0;
+}
+
+void mrpc_subchannel_free(struct mrpc_subchannel *subchannel)
 {
 	struct mrpc_list *node;
 
-	if (subchannel->connections.next == NULL)
-		return;
 	stop_attempt(subchannel);
+	mrpc_task_sleep(&subchannel->ending);
 	free_current(subchannel);
 	while ((node = subchannel->connections.next) != &subchannel->connections)
 		mrpc_connection_free(mrpc_container(node, struct mrpc_connection, node));
 	mrpc_timer_unbind(&subchannel->timer);
+	mrpc_list_remove(&subchannel->node);
+	mrpc_free(subchannel->addresses);
+	mrpc_free(subchannel->server_name);
+	mrpc_free(subchannel);
+}
+
+void mrpc_subchannel_leave(struct mrpc_subchannel *subchannel)
+{
+	mrpc_turn_wake(&subchannel->config->loop->turn, &subchannel->ending);
+}
+
+bool mrpc_subchannel_is_for(const struct mrpc_subchannel *subchannel,
+			    const struct mrpc_address *addresses, size_t count,
+			    const char *server_name)
+{
+	if (subchannel->state == MINIRPC_SHUTDOWN || subchannel->address_count != count ||
+	    strcmp(subchannel->server_name, server_name) != 0)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!mrpc_address_equals(&subchannel->addresses[i], &addresses[i]))
+			return false;
+	return true;
 }
 
 void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel)
 {
-	if (subchannel->state != MINIRPC_IDLE ||
-	    subchannel->config.target->kind == MRPC_TARGET_ATTACHED)
+	if (subchannel->state != MINIRPC_IDLE || subchannel->address_count == 0)
 		return;
 	/* In a task: the caller may be a verb, and must not hear of a failure from inside it. */
-	mrpc_turn_wake(&subchannel->config.loop->turn, &subchannel->task);
+	mrpc_turn_wake(&subchannel->config->loop->turn, &subchannel->task);
 	set_state(subchannel, MINIRPC_CONNECTING);
 }
 
 int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 {
-	if (subchannel->current == NULL)
+	if (subchannel->state != MINIRPC_READY)
 		return -ESHUTDOWN;
 	if (mrpc_authority_forbids(subchannel->current, call))
 		return 0;
 	return mrpc_conn_open(subchannel->current->conn, call);
+}
+
+size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel)
+{
+	size_t count = 0;
+
+	for (const struct mrpc_list *node = subchannel->connections.next;
+	     node != &subchannel->connections; node = node->next)
+		count += mrpc_conn_open_calls(
+			mrpc_container(node, struct mrpc_connection, node)->conn);
+	return count;
+}
+
+const char *mrpc_subchannel_address(const struct mrpc_subchannel *subchannel)
+{
+	return subchannel->current != NULL ? subchannel->current->peer : subchannel->first;
 }
 
 int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
@@ -287,7 +396,14 @@ int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
 	r = mrpc_connection_attached(&subchannel->current, subchannel, options);
 	if (r < 0)
 		return r;
+	subchannel->next_address = subchannel->address_count;
 	*ret_conn = subchannel->current->host;
-	mrpc_subchannel_is_ready(subchannel);
+	if (subchannel->address_count == 0)
+		mrpc_subchannel_is_ready(subchannel);
 	return 0;
+}
+
+void mrpc_subchannel_refuse(struct mrpc_subchannel *subchannel, const char *reason)
+{
+	fail(subchannel, "connection to %s failed: %s", subchannel->first, reason);
 }

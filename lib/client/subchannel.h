@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Subchannel: one server and the connection to it. Connects when asked, and again with backoff until
- * it succeeds; tells its owner whenever its state changes. See subchannel.c. */
+/* Subchannel: one server, by one address or several, and the connection to it. Connects when asked, once; a
+ * failed attempt has to wait for its backoff. Tells its owner whenever its state changes. What balancers hold
+ * are handles of it (balancing.h), any number of them for one subchannel. See subchannel.c. */
 #ifndef MRPC_CLIENT_SUBCHANNEL_H
 #define MRPC_CLIENT_SUBCHANNEL_H
 
@@ -20,42 +21,65 @@ struct mrpc_subchannel;
 
 struct mrpc_subchannel_config {
 	minirpc_loop *loop;
-	minirpc_tls *tls;                 /* NULL: clear text; the owner's reference */
-	const struct mrpc_target *target; /* the owner's */
-	const char *user_agent;           /* the owner's */
+	minirpc_tls *tls;       /* NULL: clear text; the owner's reference */
+	const char *user_agent; /* the owner's */
 	const struct mrpc_compressors *compressors; /* the owner's */
 	struct minirpc_conn_limits limits;
 	struct minirpc_conn_counts *counts; /* the owner's; connections count here too */
 	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
 						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
-	uint64_t seed;
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */
 	void (*on_change)(struct mrpc_subchannel *subchannel, void *user);
+	/* For tests, in place of the sockets: begins an attempt, which ends with
+	 * mrpc_subchannel_attach or mrpc_subchannel_refuse, or in time. NULL: none. */
+	void (*dialer)(struct mrpc_subchannel *subchannel, void *user);
+	void *dialer_user;
 	void *user;
 };
 
 struct mrpc_subchannel {
-	struct mrpc_subchannel_config config;
-	enum minirpc_channel_state state; /* TRANSIENT_FAILURE: waiting for the next attempt */
+	struct mrpc_list node;    /* in the owner's list */
+	struct mrpc_list handles; /* of balancers, see balancing.c; without any it ends itself */
+	const struct mrpc_subchannel_config *config; /* the owner's */
+	struct mrpc_address *addresses;
+	size_t address_count; /* 0: the host brings the connections */
+	char *server_name;    /* what the certificate must be for */
+	char first[MRPC_ADDRESS_TEXT];
+
+	enum minirpc_channel_state state; /* TRANSIENT_FAILURE: in its backoff; SHUTDOWN: ending */
 	struct mrpc_backoff backoff;
+	bool under_way;        /* an attempt has begun */
+	unsigned attempts;     /* since it was last ready */
 	minirpc_time retry_at; /* when the attempt after the last one may begin, start to start */
 	minirpc_time deadline; /* of the attempt under way */
+	size_t next_address;   /* the attempt goes on with this one */
 	struct mrpc_timer timer;
 	struct mrpc_task task; /* begins an attempt */
-	struct mrpc_resolution *resolution;
+	struct mrpc_task ending; /* looks whether anybody wants it still */
 	struct mrpc_dial *dial;
 	struct mrpc_connection *current; /* opening or ready: where new calls go */
 	struct mrpc_list connections;    /* the current one, and those that are on their way out */
 	char failure[512];               /* why the last attempt failed, "" when none did */
 };
 
-/* config is copied. Returns 0 or -ENOMEM. */
-int mrpc_subchannel_init(struct mrpc_subchannel *subchannel,
-			 const struct mrpc_subchannel_config *config);
+/* Copies addresses and server_name; config stays the owner's. Linked into `all`. Returns 0 or -ENOMEM. */
+int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
+			const struct mrpc_subchannel_config *config, struct mrpc_list *all,
+			const struct mrpc_address *addresses, size_t count,
+			const char *server_name, uint64_t seed);
 
-/* Closes every connection at once. Harmless on a zeroed one. */
-void mrpc_subchannel_clear(struct mrpc_subchannel *subchannel);
+/* Closes every connection at once. Nobody may hold a handle. */
+void mrpc_subchannel_free(struct mrpc_subchannel *subchannel);
+
+/* The last handle is gone: unless there is a new one before its task runs, it takes no more calls, and ends
+ * with the last call that is on it. */
+void mrpc_subchannel_leave(struct mrpc_subchannel *subchannel);
+
+/* Same addresses in the same order, same server_name, and not ending. */
+bool mrpc_subchannel_is_for(const struct mrpc_subchannel *subchannel,
+			    const struct mrpc_address *addresses, size_t count,
+			    const char *server_name);
 
 /* Begins to connect; does nothing unless IDLE, or when the host brings the connections. */
 void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel);
@@ -64,9 +88,17 @@ void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel);
  * -ENOMEM. */
 int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call);
 
+size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel);
+
+/* "ipv4:127.0.0.1:5051": the connected one, or the first. */
+const char *mrpc_subchannel_address(const struct mrpc_subchannel *subchannel);
+
 /* A connection whose bytes the host moves. Returns 0, -EISCONN, -ENOMEM. */
 int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
 			   const struct minirpc_attach_options *options, minirpc_conn **ret_conn);
+
+/* For dialers of tests: there is no such server. Not from inside the dialer. */
+void mrpc_subchannel_refuse(struct mrpc_subchannel *subchannel, const char *reason);
 
 /* ---- connection.c: what an attempt results in ---- */
 
@@ -102,8 +134,10 @@ const char *mrpc_connection_reason(const struct mrpc_connection *connection);
 
 /* ---- subchannel.c, for connection.c ---- */
 
-/* The current connection has become ready, or takes no calls any more. */
+/* The current connection has become ready, or takes no calls any more; its transport is gone. */
 void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel);
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection);
+void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel,
+			    struct mrpc_connection *connection);
 
 #endif
