@@ -114,7 +114,7 @@ struct minirpc_conn_counts {
 	/* Server: turned away at the door. */
 	uint64_t refused_admissions; /* by the admission hook */
 	uint64_t refused_calls;      /* over max_calls */
-	uint64_t refused_memory;     /* over max_memory */
+	uint64_t refused_memory;     /* over max_memory; also a message that found no room in it */
 
 	/* Channel: more than one attempt. */
 	uint64_t retries;             /* by a retry policy */

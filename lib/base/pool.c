@@ -118,9 +118,13 @@ void *mrpc_pool_alloc_anyway(struct mrpc_pool *pool, size_t size)
 	return block;
 }
 
-static bool is_in_quota(const struct mrpc_pool *pool, size_t size)
+static bool is_in_quota(struct mrpc_pool *pool, size_t size)
 {
-	return pool->shelf == NULL || (pool->used <= pool->quota && size <= pool->quota - pool->used);
+	if (pool->shelf == NULL ||
+	    (pool->used <= pool->quota && size <= pool->quota - pool->used))
+		return true;
+	pool->refused = true;
+	return false;
 }
 
 void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
@@ -213,4 +217,13 @@ void mrpc_pool_discharge(struct mrpc_pool *pool, size_t size)
 	pool->used -= size;
 	if (pool->used == 0 && pool->is_closed)
 		mrpc_free(pool);
+}
+
+bool mrpc_pool_was_refused(struct mrpc_pool *pool)
+{
+	bool refused = pool != NULL && pool->refused;
+
+	if (refused)
+		pool->refused = false;
+	return refused;
 }

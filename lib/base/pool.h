@@ -22,6 +22,7 @@ struct mrpc_pool {
 	struct mrpc_pool *shelf; /* whose blocks these are; NULL: this is no account */
 	size_t used, quota;      /* bytes handed out and charged; no more than this */
 	bool is_closed;
+	bool refused; /* since somebody asked */
 };
 
 void mrpc_pool_init(struct mrpc_pool *pool, size_t limit);
@@ -50,5 +51,8 @@ void *mrpc_pool_alloc_anyway(struct mrpc_pool *pool, size_t size);
 bool mrpc_pool_charge(struct mrpc_pool *pool, size_t size);
 void mrpc_pool_charge_anyway(struct mrpc_pool *pool, size_t size);
 void mrpc_pool_discharge(struct mrpc_pool *pool, size_t size);
+
+/* Whether the quota has refused memory since the last time that was asked. */
+bool mrpc_pool_was_refused(struct mrpc_pool *pool);
 
 #endif

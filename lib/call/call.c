@@ -496,6 +496,8 @@ void mrpc_call_release(struct minirpc_call *call)
 	call->parent = NULL;
 	if (call->owner_ops != NULL && call->owner_ops->over != NULL)
 		call->owner_ops->over(call);
+	if (call->watcher != NULL)
+		mrpc_turn_wake(call->place.turn, call->watcher);
 	if (call->chain != NULL)
 		mrpc_chain_look(call->chain);
 	mrpc_call_unref(call);

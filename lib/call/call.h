@@ -116,6 +116,7 @@ struct minirpc_call {
 
 	const struct mrpc_call_transport_ops *transport_ops;
 	void *transport;
+	struct mrpc_task *watcher; /* woken when the handle is given back; NULL: nobody waits for that */
 	const struct mrpc_call_owner_ops *owner_ops;
 	void *owner; /* client: the channel. server: the server (for minirpc_call_server) */
 	struct mrpc_list owner_node; /* in the owner's list of calls */

@@ -74,7 +74,8 @@ static const char *keep_words(struct mrpc_stream *stream, const char *text)
 
 	if (len == 0)
 		return "";
-	stream->words = mrpc_zone_alloc(&stream->conn->zone, mrpc_percent_encoded_len(text, len) + 1);
+	stream->words =
+		mrpc_zone_alloc(&stream->conn->zone, mrpc_percent_encoded_len(text, len) + 1);
 	if (stream->words == NULL)
 		return "";
 	stream->words[mrpc_percent_encode(stream->words, text, len)] = '\0';

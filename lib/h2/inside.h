@@ -100,6 +100,7 @@ struct mrpc_stream {
 	bool data_done;     /* the data source said EOF */
 	bool we_done;       /* END_STREAM sent */
 	bool closed;        /* nghttp2 knows it no more; not counted in conn->open */
+	bool lingering;     /* server: in conn->lingering */
 	bool answered;      /* server: answer replaces the handler's */
 	bool final_headers; /* client: response headers that are not 1xx arrived */
 	bool too_large;     /* our header block did not fit */

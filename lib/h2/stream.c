@@ -33,6 +33,7 @@ struct mrpc_stream *mrpc_stream_new(struct mrpc_conn *conn)
 static void release_pin(struct mrpc_stream *stream)
 {
 	mrpc_timer_unbind(&stream->pin->deadline_timer);
+	stream->pin->watcher = NULL;
 	if (stream->pin->events == stream->conn->accept)
 		mrpc_call_drop(stream->pin);
 }
@@ -251,6 +252,12 @@ static void tell_closed(struct mrpc_stream *stream)
 	mrpc_stream_end_call(stream, &status, unprocessed);
 }
 
+static void leave_lingering(struct mrpc_stream *stream)
+{
+	stream->conn->lingerers--;
+	mrpc_stream_free(stream);
+}
+
 /* The last thing that happens to a stream, unless its handler is still at work. */
 static void settle_closed(struct mrpc_stream *stream)
 {
@@ -263,6 +270,8 @@ static void settle_closed(struct mrpc_stream *stream)
 		mrpc_list_remove(&stream->node);
 		mrpc_list_push(&conn->lingering, &stream->node);
 		conn->lingerers++;
+		stream->lingering = true;
+		stream->pin->watcher = &stream->task;
 		return;
 	}
 	mrpc_stream_free(stream);
@@ -300,6 +309,10 @@ static void on_run(struct mrpc_task *task)
 	struct mrpc_stream *stream = mrpc_container(task, struct mrpc_stream, task);
 	struct mrpc_conn *conn = stream->conn;
 
+	if (stream->lingering) { /* its handler has ended */
+		leave_lingering(stream);
+		return;
+	}
 	if (conn->dead || conn->state == MRPC_CONN_CLOSED)
 		return;
 	if (stream->due != 0)
@@ -333,12 +346,6 @@ void mrpc_conn_start_waiting(struct mrpc_conn *conn)
 	}
 }
 
-static void leave_lingering(struct mrpc_stream *stream)
-{
-	stream->conn->lingerers--;
-	mrpc_stream_free(stream);
-}
-
 /* Streams whose handler has ended meanwhile are swept away. */
 static size_t count_stuck(struct mrpc_conn *conn)
 {
@@ -358,27 +365,11 @@ static size_t count_stuck(struct mrpc_conn *conn)
 	return stuck;
 }
 
-/* Each new call looks at two, so that calls whose handlers have ended since do not keep their memory
- * until the limit is reached. */
-static void sweep_some(struct mrpc_conn *conn)
-{
-	for (int i = 0; i < 2 && !mrpc_list_is_empty(&conn->lingering); i++) {
-		struct mrpc_list *node = mrpc_list_pop(&conn->lingering);
-		struct mrpc_stream *stream = mrpc_container(node, struct mrpc_stream, node);
-
-		if (stream->pin->has_handle)
-			mrpc_list_push(&conn->lingering, node);
-		else
-			leave_lingering(stream);
-	}
-}
-
 /* A handler that has not been told yet may still do the right thing, and does not count: otherwise
  * a client that resets calls as their deadlines expire, and opens others in their place, would be
  * refused in good faith. Until they are told the budget of resets bounds their number. */
 size_t mrpc_conn_running(struct mrpc_conn *conn)
 {
-	sweep_some(conn);
 	if (conn->open + conn->lingerers < conn->limits.max_streams)
 		return conn->open + conn->lingerers;
 	return conn->open + count_stuck(conn);

@@ -139,7 +139,12 @@ static void fail_message(struct mrpc_stream *stream, int error)
 		mrpc_stream_fail(stream, MINIRPC_INTERNAL, "malformed message prefix"); /* W-13 */
 		break;
 	default:
-		mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+		if (mrpc_pool_was_refused(stream->conn->place.pool)) {
+			MRPC_COUNT(stream->conn, refused_memory, 1);
+			mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, MRPC_QUOTA_TEXT);
+		} else {
+			mrpc_stream_fail(stream, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+		}
 		break;
 	}
 }

@@ -53,7 +53,7 @@ static bool may_come_in(minirpc_server *server, struct minirpc_call *call, minir
 {
 	if (server->memory->used > server->memory->quota) {
 		server->counts.refused_memory++;
-		return shed(server, refusal, "the server's memory quota is used up");
+		return shed(server, refusal, MRPC_QUOTA_TEXT);
 	}
 	if (server->max_calls > 0 && server->call_count >= server->max_calls) {
 		server->counts.refused_calls++;

@@ -118,16 +118,15 @@ START_TEST(a_subtype_is_lower_case_and_at_most_122_characters)
 		strcpy(text, bad[i]);
 		ck_assert_int_eq(minirpc_server_add(pair.server, &method, &echoing, NULL, NULL),
 				 -EINVAL);
-		ck_assert_int_eq(minirpc_call_open(&call, pair.channel, &method, NULL,
-						   &probe_events, NULL),
-				 -EINVAL);
+		ck_assert_int_eq(
+			minirpc_call_open(&call, pair.channel, &method, NULL, &probe_events, NULL),
+			-EINVAL);
 	}
 	memset(text, 's', 123);
 	text[123] = '\0';
 	ck_assert_int_eq(minirpc_server_add(pair.server, &method, &echoing, NULL, NULL), -EINVAL);
-	ck_assert_int_eq(
-		minirpc_call_open(&call, pair.channel, &method, NULL, &probe_events, NULL),
-		-EINVAL);
+	ck_assert_int_eq(minirpc_call_open(&call, pair.channel, &method, NULL, &probe_events, NULL),
+			 -EINVAL);
 	text[122] = '\0';
 	ck_assert_int_eq(minirpc_server_add(pair.server, &method, &echoing, NULL, NULL), 0);
 	ck_assert_int_eq(ask(&method).code, MINIRPC_OK);

@@ -115,9 +115,8 @@ static void note(struct hop *hop, const struct minirpc_metadata *metadata)
 	for (size_t i = 0; i < minirpc_metadata_count(metadata); i++) {
 		const struct minirpc_field *field = minirpc_metadata_at(metadata, i);
 
-		len += (size_t)snprintf(hop->metadata + len, sizeof hop->metadata - len,
-					"%s=%.*s;", field->key, (int)field->len,
-					(const char *)field->value);
+		len += (size_t)snprintf(hop->metadata + len, sizeof hop->metadata - len, "%s=%.*s;",
+					field->key, (int)field->len, (const char *)field->value);
 	}
 }
 
@@ -191,9 +190,9 @@ static void run(minirpc_time span)
 
 static void connect_hop(struct hop *hop)
 {
-	struct minirpc_attach_options options = { .peer = "pipe:",
-						  .on_pending = on_pending,
-						  .on_finished = on_finished };
+	struct minirpc_attach_options options = {
+		.peer = "pipe:", .on_pending = on_pending, .on_finished = on_finished
+	};
 
 	hop->client = (struct end){ .other = &hop->served, .last = &hop->client.first };
 	hop->served = (struct end){ .other = &hop->client, .last = &hop->served.first };
@@ -324,12 +323,10 @@ END_TEST
 
 START_TEST(D_5_dry_run_and_tracing_reach_the_bottom_and_nothing_else_does)
 {
-	const struct minirpc_field metadata[] = { { "dry-run", "true" },
-						  { "private", "mine" },
-						  { "traceparent", "00-1-2-01" },
-						  { "tracestate", "a=1" },
-						  { "tracestate", "b=2" },
-						  { 0 } };
+	const struct minirpc_field metadata[] = {
+		{ "dry-run", "true" },   { "private", "mine" },   { "traceparent", "00-1-2-01" },
+		{ "tracestate", "a=1" }, { "tracestate", "b=2" }, { 0 }
+	};
 	struct top top = { 0 };
 
 	open_hops(NULL);
@@ -349,7 +346,8 @@ START_TEST(D_5_the_server_chooses_what_it_hands_down)
 {
 	char key[] = "tenant", binary[] = "ids-bin";
 	const char *keys[] = { key, binary, NULL };
-	const struct minirpc_field metadata[] = { { "dry-run", "true" }, { "tenant", "blue" },
+	const struct minirpc_field metadata[] = { { "dry-run", "true" },
+						  { "tenant", "blue" },
 						  { "ids-bin", "\xff\x01", 2 },
 						  { "ids-bin", "\x02", 1 },
 						  { 0 } };
