@@ -124,6 +124,34 @@ def metadata():
     fields('many', *[(b'k%d' % i, b'v' * i) for i in range(32)])
 
 
+def configs():
+    retry = ('{"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"1s","backoffMultiplier":1.5,'
+             '"retryableStatusCodes":["UNAVAILABLE",10]}')
+    for name, text in {
+            'empty': '{}',
+            'retry': '{"methodConfig":[{"name":[{"service":"rpc.Cache","method":"Get"},{"service":"a"}],"timeout":"0.5s",'
+                     '"waitForReady":true,"maxRequestMessageBytes":1000,"maxResponseMessageBytes":"2000",'
+                     f'"retryPolicy":{retry}}}]}}',
+            'hedging': '{"methodConfig":[{"name":[{}],"hedgingPolicy":{"maxAttempts":"9","hedgingDelay":"0.02s",'
+                       '"nonFatalStatusCodes":["aborted"]}}]}',
+            'both': f'{{"methodConfig":[{{"name":[{{}}],"retryPolicy":{retry},"hedgingPolicy":{{"maxAttempts":2}}}}]}}',
+            'rest': '{"retryThrottling":{"maxTokens":10,"tokenRatio":0.1},"loadBalancingPolicy":"ROUND_ROBIN",'
+                    '"healthCheckConfig":{"serviceName":"a"}}',
+            'policies': '{"loadBalancingConfig":[{"xds":{"a":[1,2.5,"\\u00e9\\ud83d\\ude00",null,true]}},{"round_robin":{}}]}',
+            'twice': '{"methodConfig":[{"name":[{"service":"a"},{"service":"a"}]}]}',
+            'long-time': '{"methodConfig":[{"name":[{}],"timeout":"315576000000.000000000s"}]}',
+            'bad-time': '{"methodConfig":[{"name":[{}],"timeout":"-1.0000000001s"}]}',
+            'unknown': '{"x":[{"y":"z"}],"methodConfig":null}',
+            'syntax': '{"a":\n[1,}',
+            'nul': '{"a":"\\u0000"}',
+            'deep': '[' * 33 + ']' * 33,
+            'deepest': '{"loadBalancingConfig":[{"a":' + '{"b":' * 28 + '{}' + '}' * 28 + '}]}',
+            'choices': '[{"clientLanguage":["go"],"serviceConfig":{}},{"percentage":50,"clientHostname":["h"],'
+                       '"serviceConfig":{"a":1}},{"serviceConfig":{"b":[]}}]',
+    }.items():
+        seed('config', name, text.encode())
+
+
 # ---- Protobuf ----
 
 def varint(value):
@@ -374,6 +402,7 @@ if __name__ == '__main__':
     headers()
     timeouts()
     metadata()
+    configs()
     typed()
     server()
     client()
