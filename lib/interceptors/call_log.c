@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define LINE 512
+#define NAME 100 /* characters of one, before they are escaped */
 #define PER_SECOND 100u
 #define PER_SECOND_MAX 1000000000u
 
@@ -88,19 +89,37 @@ static MINIRPC_PRINTF(2, 3) void put(struct line *line, const char *format, ...)
 		line->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-/* What a peer wrote: nothing in it may end the line, move a cursor, or (spaces, in names) look like a part of
- * ours. A backslash is escaped too, so that an escape is one. */
-static void put_escaped(struct line *line, const char *text, bool is_name)
+static void put_char(struct line *line, unsigned char c, bool escape)
+{
+	if (escape)
+		put(line, "\\x%02X", c);
+	else
+		put(line, "%c", c);
+}
+
+/* What a peer wrote: nothing in it may end the line or move a cursor. A backslash is escaped too, so that an
+ * escape is one. */
+static void put_text(struct line *line, const char *text)
 {
 	for (; *text != '\0' && line->len + 5 < LINE; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (c < 0x20 || c > 0x7E || c == '\\' || (is_name && (c == ' ' || c == ',')))
-			put(line, "\\x%02X", c);
-		else
-			line->text[line->len++] = (char)c;
+		put_char(line, c, c < 0x20 || c > 0x7E || c == '\\');
 	}
-	line->text[line->len] = '\0';
+}
+
+/* A name among ours: nor may it look like a part of the line, or leave no room for the others. */
+static void put_name(struct line *line, const char *name)
+{
+	for (size_t i = 0; name[i] != '\0'; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (i == NAME) {
+			put(line, "...");
+			break;
+		}
+		put_char(line, c, c <= 0x20 || c > 0x7E || c == '\\' || c == ',');
+	}
 }
 
 static void put_ms(struct line *line, const char *before, minirpc_time span)
@@ -117,14 +136,14 @@ static void write_line(struct line *line, const struct minirpc_call_record *reco
 
 	line->len = 0;
 	put(line, "call %s ", record->server ? "server" : "client");
-	put_escaped(line, record->method, true);
+	put_name(line, record->method);
 	put(line, " %s", minirpc_code_name(status->code));
 	put_ms(line, " in ", record->duration);
 	put(line, ", peer ");
-	put_escaped(line, record->peer[0] == '\0' ? "none" : record->peer, true);
+	put_name(line, record->peer[0] == '\0' ? "none" : record->peer);
 	if (record->authority[0] != '\0') {
 		put(line, ", authority ");
-		put_escaped(line, record->authority, true);
+		put_name(line, record->authority);
 	}
 	put(line,
 	    ", sent %" PRIu64 " messages %" PRIu64 " bytes, received %" PRIu64 " messages %" PRIu64
@@ -139,7 +158,7 @@ static void write_line(struct line *line, const struct minirpc_call_record *reco
 		put(line, " (%" PRIu64 " left out)", left_out);
 	if (status->code != MINIRPC_OK && status->message[0] != '\0') {
 		put(line, ": ");
-		put_escaped(line, status->message, false);
+		put_text(line, status->message);
 	}
 }
 
