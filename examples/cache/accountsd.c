@@ -8,6 +8,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,18 +17,19 @@ static const char usage[] =
 	"\n"
 	"Answers which account a token belongs to (rpc.Accounts).\n"
 	"\n"
-	"  --listen HOST:PORT   default localhost:5052; port 0 picks one; unix:PATH works too\n"
-	"  --account TOKEN=N    an account that may store N keys; default inconshreveable=100\n"
-	"  --tls-cert FILE      serve TLS with this certificate chain (PEM) ...\n"
-	"  --tls-key FILE       ... and its key\n"
-	"  --tls-ca FILE        ask clients for a certificate signed by one of these\n"
-	"  --help, --version\n";
+	"  --listen HOST:PORT            default localhost:5052; port 0 picks one; unix:PATH works "
+	"too\n"
+	"  --account TOKEN=N             an account that may store N keys; default "
+	"inconshreveable=100\n"
+	"  --slow TOKEN=SECONDS          answers for this account after so long: the hop that "
+	"hangs\n" DAEMON_USAGE "  --help, --version\n";
 
 #define ACCOUNTS_MAX 1024
 
 struct account {
 	char token[256];
 	int64_t max_cache_keys;
+	minirpc_time slow; /* answers so much later */
 };
 
 struct accounts {
@@ -53,33 +55,111 @@ static void add_account(struct accounts *accounts, const char *text)
 	accounts->count++;
 }
 
+static struct account *find_account(struct accounts *accounts, const char *token)
+{
+	for (int i = 0; i < accounts->count; i++)
+		if (strcmp(accounts->list[i].token, token) == 0)
+			return &accounts->list[i];
+	return NULL;
+}
+
+static void add_slow(struct accounts *accounts, const char *text)
+{
+	const char *equals = strrchr(text, '=');
+	struct account *account;
+	char token[256], *end;
+	double seconds;
+
+	snprintf(token, sizeof token, "%.*s", equals == NULL ? 0 : (int)(equals - text), text);
+	account = find_account(accounts, token);
+	if (account == NULL)
+		daemon_usage("accountsd",
+			     "--slow takes TOKEN=SECONDS of an --account before it, not '%s'",
+			     text);
+	seconds = strtod(equals + 1, &end);
+	if (end == equals + 1 || *end != '\0' || !(seconds > 0) || seconds > 1e6)
+		daemon_usage("accountsd", "'%s' is no number of seconds", equals + 1);
+	account->slow = (minirpc_time)(seconds * 1e9);
+}
+
+static void answer(rpc_accounts_get_by_token_callee *call, const struct account *account)
+{
+	Rpc__Account message = { RPC__ACCOUNT__FIELDS, .max_cache_keys = account->max_cache_keys };
+
+	rpc_accounts_get_by_token_reply(
+		call,
+		&(Rpc__GetByTokenResp){ RPC__GET_BY_TOKEN_RESP__FIELDS, .account = &message });
+}
+
+/* An answer that takes its time. Lives, as its timer does, no longer than the call. */
+struct slow {
+	rpc_accounts_get_by_token_callee *call;
+	const struct account *account;
+	minirpc_timer *timer;
+};
+
+static void on_time(void *user)
+{
+	struct slow *slow = user;
+
+	answer(slow->call, slow->account);
+}
+
+/* The caller left: gave up, or its own caller did. */
+static void on_left(minirpc_call *call, const struct minirpc_status *status, void *user)
+{
+	struct slow *slow = user;
+
+	fprintf(stderr, "accountsd: the caller left: %s\n", minirpc_code_name(status->code));
+	minirpc_timer_cancel(slow->timer);
+	minirpc_call_cancel(call);
+}
+
+static void answer_later(rpc_accounts_get_by_token_callee *callee, const struct account *account)
+{
+	static const struct minirpc_call_events events = { .on_end = on_left };
+	minirpc_call *call = rpc_accounts_get_by_token_call(callee);
+	struct slow *slow = minirpc_call_alloc(call, sizeof *slow);
+	minirpc_loop *loop = minirpc_server_loop(minirpc_call_server(call));
+
+	if (slow != NULL) {
+		*slow = (struct slow){ callee, account };
+		if (minirpc_timer_start(&slow->timer, loop, account->slow, on_time, slow) == 0) {
+			minirpc_call_listen(call, &events, slow);
+			return;
+		}
+	}
+	rpc_accounts_get_by_token_fail(callee, MINIRPC_RESOURCE_EXHAUSTED, "Out of memory");
+}
+
 static void on_get_by_token(rpc_accounts_get_by_token_callee *call, const Rpc__GetByTokenReq *req,
 			    void *user)
 {
-	const struct accounts *accounts = user;
+	const struct minirpc_metadata *metadata =
+		minirpc_call_headers(rpc_accounts_get_by_token_call(call));
+	const struct account *account = find_account(user, req->token);
 
-	for (int i = 0; i < accounts->count; i++) {
-		Rpc__Account account = { RPC__ACCOUNT__FIELDS,
-					 .max_cache_keys = accounts->list[i].max_cache_keys };
-
-		if (strcmp(accounts->list[i].token, req->token) != 0)
-			continue;
-		rpc_accounts_get_by_token_reply(
-			call, &(Rpc__GetByTokenResp){ RPC__GET_BY_TOKEN_RESP__FIELDS,
-						      .account = &account });
-		return;
-	}
-	rpc_accounts_get_by_token_fail(call, MINIRPC_NOT_FOUND, "Account not found %s", req->token);
+	if (minirpc_metadata_get(metadata, "dry-run") != NULL)
+		fputs("accountsd: dry run: a question for a call that will have no effect\n",
+		      stderr);
+	if (account == NULL)
+		rpc_accounts_get_by_token_fail(call, MINIRPC_NOT_FOUND, "Account not found %s",
+					       req->token);
+	else if (account->slow > 0)
+		answer_later(call, account);
+	else
+		answer(call, account);
 }
 
 static const struct rpc_accounts_handlers handlers = { .get_by_token = on_get_by_token };
 
 int main(int argc, char **argv)
 {
-	enum { ACCOUNT = DAEMON_OWN };
+	enum { ACCOUNT = DAEMON_OWN, SLOW };
 	static const struct option options[] = {
 		DAEMON_OPTIONS,
 		{ "account", required_argument, NULL, ACCOUNT },
+		{ "slow", required_argument, NULL, SLOW },
 		{ 0 },
 	};
 	static struct accounts accounts;
@@ -89,6 +169,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == ACCOUNT)
 			add_account(&accounts, optarg);
+		else if (option == SLOW)
+			add_slow(&accounts, optarg);
 		else
 			daemon_option(&daemon, option, usage);
 	}

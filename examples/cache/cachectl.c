@@ -7,90 +7,63 @@
  *	cachectl dump                             gopher => con
  */
 #include "cache.minirpc.h"
+#include "ctl.h"
+#include "errors.h"
 #include "load.h"
 #include "print.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"Usage: cachectl [OPTION]... store KEY VALUE   store a value\n"
-	"       cachectl [OPTION]... store KEY -       ... that comes from stdin\n"
-	"       cachectl [OPTION]... get KEY           write a value, as it is, to stdout\n"
-	"       cachectl [OPTION]... dump              write KEY => VALUE, a line for each\n"
-	"       cachectl [OPTION]... load              store such lines from stdin, many at once\n"
-	"\n"
-	"  --server TARGET          default localhost:5051; also ipv4:, ipv6:, unix:, dns:///\n"
-	"  --timeout SECONDS        give up after so long (0.05 is fine); default: never\n"
-	"  --account-token TOKEN    who stores\n"
-	"  --wait-for-ready         wait for the server instead of failing at once when it is "
-	"away\n"
-	"  --compress NAME          send messages compressed: gzip or deflate\n"
-	"  --progress               show progress also when stderr is no terminal\n"
-	"  --json                   one JSON object a line; base64 where a value is not UTF-8\n"
-	"  --tls                    encrypt; implied by the next five\n"
-	"  --tls-ca FILE            whom to trust; default: the system's certificates\n"
-	"  --tls-server-name NAME   the name the certificate must have; default: the target's "
-	"host\n"
-	"  --tls-cert FILE --tls-key FILE   our own certificate\n"
-	"  --insecure-skip-verify   trust anybody: whoever is in between reads and changes "
-	"everything\n"
-	"  --help, --version\n"
-	"\n"
-	"A failed call says \"CODE: text\" on stderr and exits with 64 + the number of the status "
-	"(NOT_FOUND: 69).\n"
-	"A wrong command line exits with 2, trouble with files or memory with 1.\n";
-
 #define EXIT_STATUS 64 /* plus the code, as grpcurl does */
-#define EXIT_USAGE 2
-#define INPUT_MAX (1u << 30)
-
-struct ctl {
-	const char *server, *account_token;
-	struct minirpc_call_options call;
-	struct minirpc_tls_options tls_options;
-	bool use_tls, json, progress;
-	minirpc_loop *loop;
-	minirpc_channel *channel;
-};
-
-static _Noreturn MINIRPC_PRINTF(1, 2) void wrong_usage(const char *format, ...)
-{
-	va_list args;
-
-	fputs("cachectl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs("\nTry --help.\n", stderr);
-	exit(EXIT_USAGE);
-}
-
-static int fail(const char *what, int error)
-{
-	fprintf(stderr, "cachectl: %s: %s\n", what, strerror(-error));
-	return EXIT_FAILURE;
-}
 
 /* What the program exits with after a call that took place. */
 static int tell(const struct minirpc_status *status)
 {
 	if (status->code == MINIRPC_OK)
 		return EXIT_SUCCESS;
-	fprintf(stderr, "%s: %s\n", minirpc_code_name(status->code), status->message);
+	explain_status(status);
 	return EXIT_STATUS + (int)status->code;
+}
+
+/* A call has ended: what there is to say of it, in its on_end. */
+static int finish_call(const struct ctl *ctl, const minirpc_call *call,
+		       const struct minirpc_status *status)
+{
+	const char *result = minirpc_metadata_get(minirpc_call_trailers(call), "dry-run-result");
+
+	if (ctl->verbose)
+		ctl_verbose_call(ctl, call, status);
+	if (result != NULL)
+		fprintf(stderr, "dry run: %s\n", result);
+	return tell(status);
+}
+
+/* A unary call on its way. */
+struct outcome {
+	struct ctl *ctl;
+	minirpc_call *call;
+	const char *key;
+	int exit_status;
+};
+
+static struct minirpc_call_options options_for(struct outcome *outcome)
+{
+	struct minirpc_call_options options = outcome->ctl->call;
+
+	options.ret_call = &outcome->call;
+	return options;
 }
 
 static int finish_output(int exit_status)
 {
 	if ((fflush(stdout) != 0 || ferror(stdout)) && exit_status == EXIT_SUCCESS)
-		return fail("stdout", -errno);
+		return ctl_fail("stdout", -errno);
 	return exit_status;
 }
 
@@ -110,7 +83,7 @@ static uint8_t *read_input(size_t *ret_len)
 			*ret_len = len;
 			return data;
 		}
-		if (room >= INPUT_MAX) {
+		if (room >= CTL_INPUT_MAX) {
 			errno = EFBIG;
 			break;
 		}
@@ -124,64 +97,71 @@ static uint8_t *read_input(size_t *ret_len)
 	return NULL;
 }
 
+static void on_stored(const struct minirpc_status *status, const Rpc__StoreResp *resp, void *user)
+{
+	struct outcome *outcome = user;
+
+	(void)resp;
+	outcome->exit_status = finish_call(outcome->ctl, outcome->call, status);
+}
+
 static int run_store(struct ctl *ctl, char **args)
 {
+	struct outcome outcome = { .ctl = ctl };
+	const struct minirpc_call_options options = options_for(&outcome);
 	Rpc__StoreReq req = { RPC__STORE_REQ__FIELDS, .key = args[0],
 			      .account_token = (char *)ctl->account_token };
-	struct minirpc_status status;
-	Rpc__StoreResp *resp;
 	uint8_t *input = NULL;
 	int r;
 
 	if (strcmp(args[1], "-") == 0) {
 		input = read_input(&req.val.len);
 		if (input == NULL)
-			return fail("stdin", -errno);
+			return ctl_fail("stdin", -errno);
 		req.val.data = input;
 	} else {
 		req.val.data = (uint8_t *)args[1];
 		req.val.len = strlen(args[1]);
 	}
 
-	r = rpc_cache_store_wait(ctl->channel, &req, &ctl->call, &resp, &status);
+	r = rpc_cache_store(ctl->channel, &req, &options, on_stored, &outcome);
 	free(input);
-	if (r < 0)
-		return fail("store", r);
-	if (resp != NULL)
-		rpc__store_resp__free_unpacked(resp, NULL);
-	r = tell(&status);
-	minirpc_status_clear(&status);
-	return r;
+	if (r == 0)
+		r = minirpc_call_wait(outcome.call);
+	return r < 0 ? ctl_fail("store", r) : outcome.exit_status;
 }
 
 /* ---- get ---- */
 
+static void on_got(const struct minirpc_status *status, const Rpc__GetResp *resp, void *user)
+{
+	struct outcome *outcome = user;
+
+	outcome->exit_status = finish_call(outcome->ctl, outcome->call, status);
+	if (resp != NULL && outcome->ctl->json)
+		print_json_item(stdout, outcome->key, resp->val.data, resp->val.len);
+	else if (resp != NULL)
+		fwrite(resp->val.data, 1, resp->val.len, stdout);
+}
+
 static int run_get(struct ctl *ctl, char **args)
 {
+	struct outcome outcome = { .ctl = ctl, .key = args[0] };
+	const struct minirpc_call_options options = options_for(&outcome);
 	Rpc__GetReq req = { RPC__GET_REQ__FIELDS, .key = args[0] };
-	struct minirpc_status status;
-	Rpc__GetResp *resp;
 	int r;
 
-	r = rpc_cache_get_wait(ctl->channel, &req, &ctl->call, &resp, &status);
-	if (r < 0)
-		return fail("get", r);
-	if (resp != NULL) {
-		if (ctl->json)
-			print_json_item(stdout, args[0], resp->val.data, resp->val.len);
-		else
-			fwrite(resp->val.data, 1, resp->val.len, stdout);
-		rpc__get_resp__free_unpacked(resp, NULL);
-	}
-	r = finish_output(tell(&status));
-	minirpc_status_clear(&status);
-	return r;
+	r = rpc_cache_get(ctl->channel, &req, &options, on_got, &outcome);
+	if (r == 0)
+		r = minirpc_call_wait(outcome.call);
+	return r < 0 ? ctl_fail("get", r) : finish_output(outcome.exit_status);
 }
 
 /* ---- dump ---- */
 
 struct dump {
-	bool json, show_progress;
+	const struct ctl *ctl;
+	bool show_progress;
 	size_t items, bytes;
 	int exit_status;
 };
@@ -199,7 +179,7 @@ static void on_item(rpc_cache_dump_caller *call, const Rpc__DumpItem *item, void
 
 	dump->items++;
 	dump->bytes += strlen(item->key) + item->val.len;
-	if (dump->json) {
+	if (dump->ctl->json) {
 		print_json_item(stdout, item->key, item->val.data, item->val.len);
 	} else {
 		printf("%s => ", item->key);
@@ -217,17 +197,15 @@ static void on_dumped(rpc_cache_dump_caller *call, const struct minirpc_status *
 {
 	struct dump *dump = user;
 
-	(void)call;
 	show_progress(dump, true);
-	dump->exit_status = tell(status);
+	dump->exit_status = finish_call(dump->ctl, rpc_cache_dump_caller_call(call), status);
 }
 
 static int run_dump(struct ctl *ctl, char **args)
 {
 	static const struct rpc_cache_dump_events events = { .on_message = on_item,
 							     .on_end = on_dumped };
-	struct dump dump = { .json = ctl->json,
-			     .show_progress = ctl->progress || isatty(STDERR_FILENO) };
+	struct dump dump = { .ctl = ctl, .show_progress = ctl->progress || isatty(STDERR_FILENO) };
 	rpc_cache_dump_caller *call;
 	int r;
 
@@ -236,7 +214,7 @@ static int run_dump(struct ctl *ctl, char **args)
 				&ctl->call, &events, &dump);
 	if (r == 0)
 		r = minirpc_call_wait(rpc_cache_dump_caller_call(call));
-	return r < 0 ? fail("dump", r) : finish_output(dump.exit_status);
+	return r < 0 ? ctl_fail("dump", r) : finish_output(dump.exit_status);
 }
 
 /* ---- load ---- */
@@ -250,7 +228,7 @@ static int run_load(struct ctl *ctl, char **args)
 	(void)args;
 	r = load_lines(ctl->channel, stdin, ctl->account_token, &ctl->call, &count, &status);
 	fprintf(stderr, "%zu stored\n", count);
-	r = r < 0 ? fail("load", r) : tell(&status);
+	r = r < 0 ? ctl_fail("load", r) : tell(&status);
 	minirpc_status_clear(&status);
 	return r;
 }
@@ -269,166 +247,29 @@ static const struct command {
 static const struct command *find_command(int count, char **args)
 {
 	if (count == 0)
-		wrong_usage("store, get, dump or load?");
+		ctl_wrong_usage("store, get, dump or load?");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(commands[i].name, args[0]) != 0)
 			continue;
 		if (count - 1 != commands[i].arguments)
-			wrong_usage("%s takes %d arguments, not %d", args[0], commands[i].arguments,
-				    count - 1);
+			ctl_wrong_usage("%s takes %d arguments, not %d", args[0],
+					commands[i].arguments, count - 1);
 		return &commands[i];
 	}
-	wrong_usage("what is '%s'?", args[0]);
-}
-
-static minirpc_time parse_seconds(const char *text)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9)
-		wrong_usage("--timeout takes a number of seconds above 0, not '%s'", text);
-	return (minirpc_time)(seconds * 1e9) < 1 ? 1 : (minirpc_time)(seconds * 1e9);
-}
-
-/* The options of TLS; false when it is none of them. */
-static bool parse_tls(struct ctl *ctl, const char *name)
-{
-	struct minirpc_tls_options *tls = &ctl->tls_options;
-
-	if (strcmp(name, "tls-ca") == 0)
-		tls->ca_file = optarg;
-	else if (strcmp(name, "tls-cert") == 0)
-		tls->cert_file = optarg;
-	else if (strcmp(name, "tls-key") == 0)
-		tls->key_file = optarg;
-	else if (strcmp(name, "tls-server-name") == 0)
-		tls->server_name = optarg;
-	else if (strcmp(name, "insecure-skip-verify") == 0)
-		tls->insecure_skip_verify = true;
-	else if (strcmp(name, "tls") != 0)
-		return false;
-	ctl->use_tls = true;
-	return true;
-}
-
-static const char *parse_compression(const char *name)
-{
-	if (strcmp(name, "gzip") != 0 && strcmp(name, "deflate") != 0)
-		wrong_usage("--compress takes gzip or deflate, not '%s'", name);
-	return name;
-}
-
-static void parse_option(struct ctl *ctl, const char *name)
-{
-	if (parse_tls(ctl, name))
-		return;
-	if (strcmp(name, "server") == 0)
-		ctl->server = optarg;
-	else if (strcmp(name, "timeout") == 0)
-		ctl->call.timeout = parse_seconds(optarg);
-	else if (strcmp(name, "account-token") == 0)
-		ctl->account_token = optarg;
-	else if (strcmp(name, "wait-for-ready") == 0)
-		ctl->call.wait_for_ready = true;
-	else if (strcmp(name, "json") == 0)
-		ctl->json = true;
-	else if (strcmp(name, "progress") == 0)
-		ctl->progress = true;
-	else if (strcmp(name, "compress") == 0)
-		ctl->call.compression = parse_compression(optarg);
-}
-
-static void parse(struct ctl *ctl, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "server", required_argument, NULL, 0 },
-		{ "timeout", required_argument, NULL, 0 },
-		{ "account-token", required_argument, NULL, 0 },
-		{ "wait-for-ready", no_argument, NULL, 0 },
-		{ "compress", required_argument, NULL, 0 },
-		{ "json", no_argument, NULL, 0 },
-		{ "progress", no_argument, NULL, 0 },
-		{ "tls", no_argument, NULL, 0 },
-		{ "tls-ca", required_argument, NULL, 0 },
-		{ "tls-cert", required_argument, NULL, 0 },
-		{ "tls-key", required_argument, NULL, 0 },
-		{ "tls-server-name", required_argument, NULL, 0 },
-		{ "insecure-skip-verify", no_argument, NULL, 0 },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ 0 },
-	};
-	int option, index;
-
-	while ((option = getopt_long(argc, argv, "", options, &index)) != -1) {
-		switch (option) {
-		case 0:
-			parse_option(ctl, options[index].name);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
-		case 'v':
-			printf("cachectl %s\n", minirpc_version());
-			exit(EXIT_SUCCESS);
-		default:
-			fputs("Try --help.\n", stderr);
-			exit(EXIT_USAGE);
-		}
-	}
-	if ((ctl->tls_options.cert_file == NULL) != (ctl->tls_options.key_file == NULL))
-		wrong_usage("--tls-cert and --tls-key go together");
-}
-
-static void on_log(enum minirpc_log_level level, const char *line, void *user)
-{
-	(void)level;
-	(void)user;
-	fprintf(stderr, "cachectl: %s\n", line);
-}
-
-/* Exits when there can be no channel: that is the command line's fault. */
-static void open_channel(struct ctl *ctl)
-{
-	minirpc_tls *tls = NULL;
-	char error[256];
-	int r;
-
-	if (ctl->tls_options.insecure_skip_verify)
-		fputs("cachectl: WARNING: --insecure-skip-verify: the server's certificate is not "
-		      "checked; whoever is "
-		      "in between can read and change everything\n",
-		      stderr);
-	if (ctl->use_tls &&
-	    minirpc_tls_new_explained(&tls, &ctl->tls_options, error, sizeof error) < 0) {
-		fprintf(stderr, "cachectl: TLS: %s\n", error);
-		exit(EXIT_FAILURE);
-	}
-	r = minirpc_loop_new(&ctl->loop, &(struct minirpc_loop_options){ .log = on_log });
-	if (r == 0)
-		r = minirpc_channel_new(&ctl->channel, ctl->loop, ctl->server,
-					&(struct minirpc_channel_options){
-						.tls = tls, .max_receive_message = INPUT_MAX });
-	minirpc_tls_unref(tls);
-	if (r == -EINVAL)
-		wrong_usage("--server '%s' is no target", ctl->server);
-	if (r < 0)
-		exit(fail("channel", r));
+	ctl_wrong_usage("what is '%s'?", args[0]);
 }
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = { .server = "localhost:5051", .account_token = "" };
+	struct ctl ctl = { .account_token = "" };
 	const struct command *command;
 	int exit_status;
 
 	signal(SIGPIPE, SIG_IGN);
-	parse(&ctl, argc, argv);
+	ctl_parse(&ctl, argc, argv);
 	command = find_command(argc - optind, argv + optind);
-	open_channel(&ctl);
+	ctl_open(&ctl);
 	exit_status = command->run(&ctl, argv + optind + 1);
-	minirpc_channel_free(ctl.channel);
-	minirpc_loop_free(ctl.loop);
+	ctl_close(&ctl);
 	return exit_status;
 }

@@ -22,10 +22,8 @@ static const char usage[] =
 	"  --max-value BYTES             of one value; default 4000000, so that it fits into "
 	"everybody's\n"
 	"                                limit of 4 MiB for a message\n"
-	"  --compress NAME               answer compressed (gzip or deflate) those who accept it\n"
-	"  --tls-cert FILE               serve TLS with this certificate chain (PEM) ...\n"
-	"  --tls-key FILE                ... and its key\n"
-	"  --tls-ca FILE                 ask clients for a certificate signed by one of these\n"
+	"  --compress NAME               answer compressed (gzip or deflate) those who accept "
+	"it\n" DAEMON_USAGE
 	"  --accounts TARGET             ask this accountsd before storing; default: no quotas\n"
 	"  --accounts-tls                reach it over TLS; our own certificate, if any, is shown\n"
 	"  --accounts-ca FILE            whom to trust for that; default: --tls-ca, else the "

@@ -49,6 +49,27 @@ void daemon_option(struct daemon *daemon, int option, const char *usage)
 	case DAEMON_TLS_CA:
 		daemon->tls_options.ca_file = optarg;
 		break;
+	case DAEMON_LOG_CALLS:
+		daemon->log_calls = true;
+		break;
+	case DAEMON_MAX_STREAMS:
+		daemon->max_streams =
+			(uint32_t)daemon_number(daemon->name, "--max-streams", optarg, 1u << 20);
+		break;
+	case DAEMON_MAX_CALLS:
+		daemon->max_calls = daemon_number(daemon->name, "--max-calls", optarg, 1u << 30);
+		break;
+	case DAEMON_MAX_CALL_MEMORY:
+		daemon->max_call_memory = daemon_bytes(daemon->name, "--max-call-memory", optarg);
+		break;
+	case DAEMON_MAX_RATE:
+		daemon->guards.max_rate =
+			(unsigned)daemon_number(daemon->name, "--max-rate", optarg, 1u << 30);
+		break;
+	case DAEMON_FLAKY:
+		daemon->guards.flaky =
+			(unsigned)daemon_number(daemon->name, "--flaky", optarg, 1u << 30);
+		break;
 	case DAEMON_HELP:
 		fputs(usage, stdout);
 		exit(0);
@@ -59,6 +80,18 @@ void daemon_option(struct daemon *daemon, int option, const char *usage)
 		fputs("Try --help.\n", stderr); /* getopt has said what is wrong */
 		exit(2);
 	}
+}
+
+size_t daemon_number(const char *name, const char *option, const char *text, size_t max)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || n == 0 || n > max)
+		daemon_usage(name, "%s takes a number from 1 to %zu, not '%s'", option, max, text);
+	return (size_t)n;
 }
 
 size_t daemon_bytes(const char *name, const char *option, const char *text)
@@ -88,6 +121,31 @@ static void on_log(enum minirpc_log_level level, const char *line, void *user)
 	fprintf(stderr, "%s: %s\n", daemon->name, line);
 }
 
+static int make_server(struct daemon *daemon)
+{
+	struct guards *guards = &daemon->guards;
+	struct minirpc_use uses[3] = { 0 };
+	int count = 0;
+
+	guards->loop = daemon->loop;
+	guards->filled = minirpc_loop_now(daemon->loop);
+	guards->tokens = guards->max_rate;
+	if (guards->flaky > 0)
+		uses[count++] = (struct minirpc_use){ &guards_flaky, guards };
+	return minirpc_server_new(&daemon->server, daemon->loop,
+				  &(struct minirpc_server_options){
+					  .tls = daemon->tls,
+					  .max_receive_message = daemon->max_receive_message,
+					  .compression = daemon->compression,
+					  .limits.max_streams = daemon->max_streams,
+					  .interceptors = uses,
+					  .admit = guards->max_rate > 0 ? guards_admit : NULL,
+					  .admit_user = guards,
+					  .max_calls = daemon->max_calls,
+					  .max_memory = daemon->max_call_memory,
+				  });
+}
+
 void daemon_open(struct daemon *daemon, const char *default_listen)
 {
 	const struct minirpc_tls_options *tls = &daemon->tls_options;
@@ -114,12 +172,7 @@ void daemon_open(struct daemon *daemon, const char *default_listen)
 						    .log_level = MINIRPC_LOG_WARNING,
 					    });
 	if (r == 0)
-		r = minirpc_server_new(&daemon->server, daemon->loop,
-				       &(struct minirpc_server_options){
-					       .tls = daemon->tls,
-					       .max_receive_message = daemon->max_receive_message,
-					       .compression = daemon->compression,
-				       });
+		r = make_server(daemon);
 	if (r < 0)
 		fail(daemon, "server", strerror(-r));
 }

@@ -11,8 +11,10 @@
 #include "service.h"
 
 #include "cache.minirpc.h"
+#include "errors.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,22 +89,82 @@ static struct usage *usage_of(struct service *service, const char *token)
 	return usage;
 }
 
-/* Puts the value in and answers. usage: whose key it is if it is a new one; NULL: nobody's. */
+/* What an answer has to say beside itself: how long Accounts took, when "server-timing" asked (W3C Server
+ * Timing; began 0: it was not asked), and what a dry run would have done (NULL: it was none). */
+static void tell_beside(minirpc_call *call, minirpc_time began, const char *result)
+{
+	minirpc_loop *loop = minirpc_server_loop(minirpc_call_server(call));
+	struct minirpc_field trailers[3] = { 0 };
+	char timing[48];
+	int count = 0;
+
+	if (began > 0 &&
+	    minirpc_metadata_get(minirpc_call_headers(call), "server-timing") != NULL) {
+		snprintf(timing, sizeof timing, "accounts;dur=%.3f",
+			 (double)(minirpc_loop_now(loop) - began) / 1e6);
+		trailers[count++] = (struct minirpc_field){ "server-timing", timing };
+	}
+	if (result != NULL)
+		trailers[count++] = (struct minirpc_field){ "dry-run-result", result };
+	if (count > 0)
+		minirpc_call_set_trailers(call, trailers);
+}
+
+/* "dry-run: true" asks what a Store would do. The same metadata goes with the question to Accounts: calls
+ * with a parent hand it down. */
+static bool is_dry_run(const minirpc_call *call)
+{
+	const char *value = minirpc_metadata_get(minirpc_call_headers(call), "dry-run");
+
+	return value != NULL && strcmp(value, "true") == 0;
+}
+
+static void fail_put(const struct service *service, rpc_cache_store_callee *call, const char *why)
+{
+	fail_full(rpc_cache_store_call(call), why, store_bytes(service->store),
+		  service->options.max_memory);
+}
+
+/* Answers a dry run: nothing has happened, and this is what would. */
+static void say_what_would_be(const struct service *service, rpc_cache_store_callee *call,
+			      const Rpc__StoreReq *req, minirpc_time began)
+{
+	char text[96];
+	struct blob old;
+
+	if (!store_has_room(service->store, req->key, req->val.len)) {
+		fail_put(service, call, "The cache is full");
+		return;
+	}
+	if (store_get(service->store, req->key, &old) == 0)
+		snprintf(text, sizeof text, "would replace %zu bytes by %zu", old.len,
+			 req->val.len);
+	else
+		snprintf(text, sizeof text, "would store %zu bytes under a new key", req->val.len);
+	tell_beside(rpc_cache_store_call(call), began, text);
+	rpc_cache_store_reply(call, &(Rpc__StoreResp){ RPC__STORE_RESP__FIELDS });
+}
+
+/* Puts the value in and answers. usage: whose key it is if it is a new one; NULL: nobody's.
+ * began: when Accounts was asked; 0: it was not. */
 static void put(struct service *service, rpc_cache_store_callee *call, const Rpc__StoreReq *req,
-		struct usage *usage)
+		struct usage *usage, minirpc_time began)
 {
 	int is_new = 0;
-	int r = store_put(service->store, req->key, req->val.data, req->val.len, &is_new);
+	int r;
 
+	if (is_dry_run(rpc_cache_store_call(call))) {
+		say_what_would_be(service, call, req, began);
+		return;
+	}
+	r = store_put(service->store, req->key, req->val.data, req->val.len, &is_new);
 	if (r < 0) {
-		rpc_cache_store_fail(call, MINIRPC_RESOURCE_EXHAUSTED,
-				     r == -ENOSPC ? "The cache is full: %zu of %zu bytes are in use"
-						  : "Out of memory: %zu of %zu bytes are in use",
-				     store_bytes(service->store), service->options.max_memory);
+		fail_put(service, call, r == -ENOSPC ? "The cache is full" : "Out of memory");
 		return;
 	}
 	if (is_new && usage != NULL)
 		usage->keys++;
+	tell_beside(rpc_cache_store_call(call), began, NULL);
 	rpc_cache_store_reply(call, &(Rpc__StoreResp){ RPC__STORE_RESP__FIELDS });
 }
 
@@ -111,6 +173,7 @@ struct pending {
 	struct service *service;
 	rpc_cache_store_callee *call;
 	const Rpc__StoreReq *req;
+	minirpc_time began;
 };
 
 static void on_account(const struct minirpc_status *status, const Rpc__GetByTokenResp *resp,
@@ -123,7 +186,8 @@ static void on_account(const struct minirpc_status *status, const Rpc__GetByToke
 	struct blob old;
 
 	if (status->code != MINIRPC_OK) {
-		rpc_cache_store_fail(pending->call, status->code, "accounts: %s", status->message);
+		tell_beside(rpc_cache_store_call(pending->call), pending->began, NULL);
+		fail_by_accounts(rpc_cache_store_call(pending->call), status);
 		return;
 	}
 	usage = usage_of(service, req->account_token);
@@ -133,13 +197,11 @@ static void on_account(const struct minirpc_status *status, const Rpc__GetByToke
 	}
 	if (resp->account == NULL || (store_get(service->store, req->key, &old) == -ENOENT &&
 				      usage->keys >= resp->account->max_cache_keys)) {
-		rpc_cache_store_fail(
-			pending->call, MINIRPC_FAILED_PRECONDITION,
-			"Account %s exceeds max key limit %lld", req->account_token,
-			resp->account == NULL ? 0LL : (long long)resp->account->max_cache_keys);
+		fail_over_quota(rpc_cache_store_call(pending->call), req->account_token,
+				resp->account == NULL ? 0 : resp->account->max_cache_keys);
 		return;
 	}
-	put(service, pending->call, req, usage);
+	put(service, pending->call, req, usage, pending->began);
 }
 
 static void ask_accounts(struct service *service, rpc_cache_store_callee *call,
@@ -150,7 +212,9 @@ static void ask_accounts(struct service *service, rpc_cache_store_callee *call,
 	int r = -ENOMEM;
 
 	if (pending != NULL) {
-		*pending = (struct pending){ service, call, req };
+		*pending = (struct pending){ service, call, req,
+					     minirpc_loop_now(minirpc_channel_loop(
+						     service->options.accounts)) };
 		r = rpc_accounts_get_by_token(service->options.accounts, &lookup,
 					      &(struct minirpc_call_options){
 						      .parent = rpc_cache_store_call(call),
@@ -176,7 +240,7 @@ static void on_store(rpc_cache_store_callee *call, const Rpc__StoreReq *req, voi
 				     "A value has at most %zu bytes, not %zu",
 				     service->options.max_value, req->val.len);
 	else if (service->options.accounts == NULL)
-		put(service, call, req, NULL);
+		put(service, call, req, NULL, 0);
 	else
 		ask_accounts(service, call, req);
 }
@@ -189,7 +253,7 @@ static void on_get(rpc_cache_get_callee *call, const Rpc__GetReq *req, void *use
 	struct blob value;
 
 	if (store_get(service->store, req->key, &value) < 0)
-		rpc_cache_get_fail(call, MINIRPC_NOT_FOUND, "Key not found %s", req->key);
+		fail_not_found(rpc_cache_get_call(call), req->key);
 	else
 		rpc_cache_get_reply(call,
 				    &(Rpc__GetResp){ RPC__GET_RESP__FIELDS,

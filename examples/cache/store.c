@@ -244,12 +244,18 @@ static size_t bytes_after(const struct store *store, const struct entry *entry, 
 	return after - entry->value->len;
 }
 
+bool store_has_room(const struct store *store, const char *key, size_t len)
+{
+	return len <= store->max_bytes &&
+	       bytes_after(store, find(store, key), key, len) <= store->max_bytes;
+}
+
 int store_put(struct store *store, const char *key, const void *data, size_t len, int *ret_is_new)
 {
 	struct entry *entry = find(store, key);
 	struct value *value;
 
-	if (len > store->max_bytes || bytes_after(store, entry, key, len) > store->max_bytes)
+	if (!store_has_room(store, key, len))
 		return -ENOSPC;
 	value = value_new(data, len);
 	if (value == NULL)

@@ -8,6 +8,7 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ void store_free(struct store *store); /* with the views that are open still */
 /* Returns 0, -ENOSPC (above the quota) or -ENOMEM; then the old value, if any, is still there.
  * *ret_is_new (may be NULL) tells whether the key was not there before. */
 int store_put(struct store *store, const char *key, const void *value, size_t len, int *ret_is_new);
+
+/* Whether store_put would not say -ENOSPC. */
+bool store_has_room(const struct store *store, const char *key, size_t len);
 
 /* Returns 0 or -ENOENT. */
 int store_get(const struct store *store, const char *key, struct blob *ret_value);
