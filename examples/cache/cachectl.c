@@ -242,12 +242,13 @@ static const struct command {
 } commands[] = { { "store", 2, run_store },
 		 { "get", 1, run_get },
 		 { "dump", 0, run_dump },
-		 { "load", 0, run_load } };
+		 { "load", 0, run_load },
+		 { "hammer", 2, ctl_hammer } };
 
 static const struct command *find_command(int count, char **args)
 {
 	if (count == 0)
-		ctl_wrong_usage("store, get, dump or load?");
+		ctl_wrong_usage("store, get, dump, load or hammer?");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(commands[i].name, args[0]) != 0)
 			continue;

@@ -22,6 +22,7 @@ static const char usage[] =
 	"  --max-value BYTES             of one value; default 4000000, so that it fits into "
 	"everybody's\n"
 	"                                limit of 4 MiB for a message\n"
+	"  --load FILE                   begin with what it says, a line KEY => VALUE for each\n"
 	"  --compress NAME               answer compressed (gzip or deflate) those who accept "
 	"it\n" DAEMON_USAGE
 	"  --accounts TARGET             ask this accountsd before storing; default: no quotas\n"
@@ -70,11 +71,12 @@ static minirpc_channel *accounts_channel(const struct daemon *daemon,
 }
 
 static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_flags *accounts,
-		  struct service_options *service)
+		  struct service_options *service, const char **load)
 {
 	enum {
 		MAX_MEMORY = DAEMON_OWN,
 		MAX_VALUE,
+		LOAD,
 		COMPRESS,
 		ACCOUNTS,
 		ACCOUNTS_TLS,
@@ -85,6 +87,7 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 		DAEMON_OPTIONS,
 		{ "max-memory", required_argument, NULL, MAX_MEMORY },
 		{ "max-value", required_argument, NULL, MAX_VALUE },
+		{ "load", required_argument, NULL, LOAD },
 		{ "compress", required_argument, NULL, COMPRESS },
 		{ "accounts", required_argument, NULL, ACCOUNTS },
 		{ "accounts-tls", no_argument, NULL, ACCOUNTS_TLS },
@@ -103,6 +106,9 @@ static void parse(int argc, char **argv, struct daemon *daemon, struct accounts_
 			service->max_value = daemon_bytes("cached", "--max-value", optarg);
 			if (service->max_value > 1u << 30)
 				daemon_usage("cached", "--max-value is at most 1G");
+			break;
+		case LOAD:
+			*load = optarg;
 			break;
 		case COMPRESS:
 			if (strcmp(optarg, "gzip") != 0 && strcmp(optarg, "deflate") != 0)
@@ -142,10 +148,11 @@ int main(int argc, char **argv)
 					   .max_value = VALUE_MAX };
 	struct daemon daemon = { .name = "cached" };
 	struct accounts_flags accounts = { 0 };
+	const char *load = NULL;
 	struct service *service;
 	int r = 1;
 
-	parse(argc, argv, &daemon, &accounts, &options);
+	parse(argc, argv, &daemon, &accounts, &options, &load);
 	if (options.max_value > VALUE_MAX)
 		daemon.max_receive_message = options.max_value + KEY_ROOM;
 	daemon_open(&daemon, "localhost:5051");
@@ -155,14 +162,16 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	service = service_new(&options);
-	if (service != NULL && service_serve(service, daemon.server) == 0)
-		r = daemon_run(&daemon);
-	else
+	if (service == NULL || service_serve(service, daemon.server) < 0)
 		fprintf(stderr, "cached: out of memory\n");
+	else if (load != NULL && (r = service_load(service, load)) < 0)
+		fprintf(stderr, "cached: %s: %s\n", load, strerror(-r));
+	else
+		r = daemon_run(&daemon);
 
 	daemon_close_server(&daemon);
 	minirpc_channel_free(options.accounts);
 	service_free(service);
 	daemon_close_loop(&daemon);
-	return r;
+	return r != 0;
 }

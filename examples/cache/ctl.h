@@ -38,6 +38,11 @@ _Noreturn void ctl_wrong_usage(const char *format, ...) MINIRPC_PRINTF(1, 2);
 /* "cachectl: what: why" on stderr; returns what to exit with. */
 int ctl_fail(const char *what, int error);
 
+/* ---- ctl_hammer.c ---- */
+
+/* args: key, seconds. Returns what to exit with. */
+int ctl_hammer(struct ctl *ctl, char **args);
+
 /* ---- ctl_verbose.c ---- */
 
 /* Tells of the channel's states from now on. */

@@ -15,6 +15,7 @@ static const char usage[] =
 	"       cachectl [OPTION]... get KEY           write a value, as it is, to stdout\n"
 	"       cachectl [OPTION]... dump              write KEY => VALUE, a line for each\n"
 	"       cachectl [OPTION]... load              store such lines from stdin, many at once\n"
+	"       cachectl [OPTION]... hammer KEY SECS   get it 500 times a second, say who answers\n"
 	"\n"
 	"  --server TARGET          default localhost:5051; also ipv4:, ipv6:, unix:, dns:///; "
 	"given again: several\n"

@@ -67,6 +67,33 @@ void service_free(struct service *service)
 	free(service);
 }
 
+int service_load(struct service *service, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	int r = 0;
+
+	if (file == NULL)
+		return -errno;
+	while (r == 0 && (len = getline(&line, &size, file)) > 0) {
+		char *arrow = strstr(line, " => ");
+
+		if (line[len - 1] == '\n')
+			line[--len] = '\0';
+		if (arrow == NULL) {
+			r = -EBADMSG;
+			break;
+		}
+		*arrow = '\0';
+		r = store_put(service->store, line, arrow + 4, strlen(arrow + 4), NULL);
+	}
+	free(line);
+	fclose(file);
+	return r;
+}
+
 /* ---- Store ---- */
 
 /* The account's counter, made on first use; NULL: no memory. */

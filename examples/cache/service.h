@@ -18,6 +18,10 @@ struct service_options {
 struct service *service_new(const struct service_options *options); /* NULL: no memory */
 void service_free(struct service *service);                         /* after the server */
 
+/* Stores what a file says, a line "KEY => VALUE" for each: a cache that starts warm. Returns 0 or -errno
+ * (-EBADMSG: another kind of line). */
+int service_load(struct service *service, const char *path);
+
 /* Registers rpc.Cache. Returns 0 or -errno. */
 int service_serve(struct service *service, minirpc_server *server);
 
