@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What ./examples/run and the talk share; to be sourced in the top folder. Builds, and has the verbs: say, run, serve, stop.
 test/install build
-build=build
+build=${BUILD:-build}
 if [ ! -f $build/build.ninja ]; then
 	meson setup $build >/dev/null
 fi

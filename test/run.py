@@ -17,6 +17,8 @@ from interop import run as interop
 from interop.conformance import run as conformance
 from interop.grpc import run as grpc_interop
 from interop.h2spec import run as h2spec
+from interop.proxies import run as proxies
+from interop.retry import run as retry
 import docs
 import spec_map
 import walls
@@ -167,6 +169,9 @@ def main():
         add('grpc interop', grpc_interop.run(os.path.abspath(BUILD), everything))
         add('conformance', conformance.run(BUILD, everything))
         add('h2spec', h2spec.run(BUILD, everything))
+        add('retries', retry.run(os.path.abspath(BUILD)))
+        sh('test/install', 'proxies')
+        add('proxies', proxies.run(BUILD))
     if everything:
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))

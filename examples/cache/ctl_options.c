@@ -274,7 +274,6 @@ static int make_channel(struct ctl *ctl, minirpc_tls *tls)
 					.max_receive_message = CTL_INPUT_MAX,
 					.service_config_json = ctl->service_config,
 					.load_balancing = ctl->load_balancing,
-					.max_attempts = 5,
 					.retry_safe = ctl->retry_safe ? &retry : NULL,
 				});
 	return r == 0 && several ? list_servers(ctl) : r;

@@ -125,8 +125,16 @@ static int make_server(struct daemon *daemon)
 {
 	struct guards *guards = &daemon->guards;
 	struct minirpc_use uses[3] = { 0 };
-	int count = 0;
+	int count = 0, r;
 
+	if (daemon->log_calls) {
+		r = minirpc_call_log_new(
+			&daemon->call_log,
+			&(struct minirpc_call_log_options){ .log = on_log, .log_user = daemon });
+		if (r < 0)
+			return r;
+		uses[count++] = minirpc_call_log_use(daemon->call_log);
+	}
 	guards->loop = daemon->loop;
 	guards->filled = minirpc_loop_now(daemon->loop);
 	guards->tokens = guards->max_rate;
@@ -257,6 +265,7 @@ int daemon_run(struct daemon *daemon)
 void daemon_close_server(struct daemon *daemon)
 {
 	daemon->server = minirpc_server_free(daemon->server);
+	daemon->call_log = minirpc_call_log_free(daemon->call_log);
 	daemon->tls = minirpc_tls_unref(daemon->tls);
 }
 

@@ -20,7 +20,8 @@ struct daemon {
 	size_t max_receive_message; /* 0: the library's 4 MiB */
 	const char *compression;    /* of answers, for clients that accept it; NULL: none */
 	bool log_calls;
-	uint32_t max_streams;            /* of one connection; 0: the library's 100 */
+	minirpc_call_log *call_log;
+	uint32_t max_streams;              /* of one connection; 0: the library's 100 */
 	size_t max_calls, max_call_memory; /* of all; 0: no limit */
 	struct guards guards;
 	struct ev_loop *ev;

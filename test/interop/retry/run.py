@@ -181,7 +181,7 @@ def judge(report, name, server, callers, number):
 
 def run(build):
     report = interop.Report()
-    caller = os.path.join(build, 'test', 'retry_caller')
+    caller = os.path.join(build, 'test', 'interop', 'retry', 'retry_caller')
     if not os.path.exists(caller):
         report.fail('retry', 'retry_caller is not built')
         return report.counts()
