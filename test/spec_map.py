@@ -19,7 +19,7 @@ NOT_YET = '## Not yet'
 FACTS = {'W': 23, 'M': 5, 'S': 8, 'D': 7, 'C': 5, 'G': 4, 'K': 3, 'B': 5, 'L': 9, 'R': 8, 'H': 4, 'F': 1, 'Z': 2, 'O': 1,
          'T': 2, 'N': 5, 'X': 4}
 ID = re.compile(r'\b([A-Z])-(\d{1,2})\b')
-FOLDERS = {'base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'service'}
+FOLDERS = {'base', 'call', 'wire', 'h2', 'io', 'client', 'server', 'typed', 'service', 'interceptors'}
 
 # `lib/a.c`, `h2/a.c:name`, `test/a.py:name`
 CODE = re.compile(r'^((?:[\w.-]+/)+[\w.-]+\.(?:c|h|py|proto|map|md))(?::(\w+))?$')
