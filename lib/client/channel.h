@@ -32,6 +32,7 @@ struct minirpc_channel {
 	/* Which servers, see servers.c. */
 	struct minirpc_resolving resolving;
 	char *target_text, *dns_servers;
+	struct mrpc_proxy proxy;
 	char failure[512];                /* why the last resolution failed */
 	char note[400];                   /* of the last result */
 	struct mrpc_endpoints *endpoints; /* the last result; NULL: none since IDLE */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Resolver of lists: targets that have their addresses in them (ipv4:, ipv6:, unix:, unix-abstract:, vsock:)
- * and those whose addresses the program sets (list:). Each address is an endpoint of its own: a policy like
+ * those whose addresses the program sets (list:), and names that a proxy resolves [L-9]. Each address is an endpoint of its own: a policy like
  * round_robin spreads over them, pick_first takes them for one list. Nothing is ever looked up, so `again`
  * has something to say only after a result that did not arrive for lack of memory. */
 #include "client/resolving.h"
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 int mrpc_resolving_push_addresses(struct minirpc_resolving *to,
 				  const struct mrpc_address *addresses, size_t count,
@@ -46,11 +47,25 @@ int mrpc_resolving_push_addresses(struct minirpc_resolving *to,
 	return r;
 }
 
+/* One server, which a proxy will find: its address here is nobody's, if it is no literal. */
+static int tell_unresolved(struct minirpc_resolving *to)
+{
+	const struct mrpc_target *target = to->config.parsed;
+	struct mrpc_address address;
+
+	if (mrpc_address_from_ip(&address, AF_UNSPEC, target->host, strlen(target->host),
+				 target->port) < 0)
+		(void)mrpc_address_from_ip(&address, AF_INET, "0.0.0.0", 7, target->port);
+	return mrpc_resolving_push_addresses(to, &address, 1, NULL);
+}
+
 static int tell(struct minirpc_resolving *to)
 {
 	const struct mrpc_target *target = to->config.parsed;
 	char note[200];
 
+	if (target->kind == MRPC_TARGET_DNS) /* proxied */
+		return tell_unresolved(to);
 	if (target->kind == MRPC_TARGET_ADDRESSES)
 		return mrpc_resolving_push_addresses(to, target->addresses, target->address_count,
 						     NULL);

@@ -85,7 +85,8 @@ static void choose(struct minirpc_resolving *resolving)
 	resolving->resolver_user = resolving;
 	switch (resolving->config.parsed->kind) {
 	case MRPC_TARGET_DNS:
-		resolving->resolver = &mrpc_resolver_dns;
+		resolving->resolver =
+			resolving->config.proxied ? &mrpc_resolver_list : &mrpc_resolver_dns;
 		break;
 	case MRPC_TARGET_ADDRESSES:
 	case MRPC_TARGET_LIST:

@@ -23,6 +23,7 @@ struct mrpc_resolving_config {
 	const struct minirpc_resolver_use *own; /* the user's; NULL: none. Read by init only */
 	const char *dns_servers;                /* the owner's; NULL: the system's. The target's own goes first */
 	bool ask_for_config;                    /* DNS: look for TXT [L-7] */
+	bool proxied;                           /* DNS: a proxy resolves it [L-9] */
 	minirpc_time min_interval;              /* 0: 30 s */
 	minirpc_time backoff_initial, backoff_max; /* after failures; 0: as for connections */
 	uint64_t seed;

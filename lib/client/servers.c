@@ -322,9 +322,31 @@ static int begin_attached(minirpc_channel *channel)
 	return r < 0 ? r : mrpc_balancing_begin_attached(channel->balancing);
 }
 
+/* A name that is reached through a proxy is the proxy's to resolve [L-9]. */
+static int begin_proxy(minirpc_channel *channel, const struct minirpc_channel_options *options)
+{
+	const struct mrpc_target *target = &channel->target;
+	int r = mrpc_proxy_init(&channel->proxy, options->proxy, options->no_proxy,
+				options->dns_servers);
+
+	if (r < 0 || channel->proxy.host == NULL)
+		return r;
+	channel->subchannel.proxy = &channel->proxy;
+	if (target->kind == MRPC_TARGET_DNS &&
+	    mrpc_proxy_is_for(&channel->proxy, target->host, target->port)) {
+		channel->subchannel.proxied_host = target->host;
+		channel->subchannel.proxied_port = target->port;
+	}
+	return 0;
+}
+
 static int begin_resolving(minirpc_channel *channel, const char *target,
 			   const struct minirpc_channel_options *options)
 {
+	int r = begin_proxy(channel, options);
+
+	if (r < 0)
+		return r;
 	channel->target_text = mrpc_strdup(target);
 	if (options->dns_servers != NULL)
 		channel->dns_servers = mrpc_strdup(options->dns_servers);
@@ -339,6 +361,7 @@ static int begin_resolving(minirpc_channel *channel, const char *target,
 						 .own = options->resolvers,
 						 .dns_servers = channel->dns_servers,
 						 .ask_for_config = !options->no_resolver_config,
+						 .proxied = channel->subchannel.proxied_host != NULL,
 						 .min_interval = options->min_resolution_interval,
 						 .backoff_initial = options->backoff_initial,
 						 .backoff_max = options->backoff_max,
@@ -401,4 +424,5 @@ void mrpc_channel_end_servers(minirpc_channel *channel)
 	mrpc_free(channel->load_balancing);
 	mrpc_free(channel->target_text);
 	mrpc_free(channel->dns_servers);
+	mrpc_proxy_clear(&channel->proxy);
 }

@@ -49,12 +49,19 @@ static void free_current(struct mrpc_subchannel *subchannel)
 		mrpc_connection_free(connection);
 }
 
+static void free_dials(struct mrpc_subchannel *subchannel)
+{
+	mrpc_dial_free(subchannel->dial);
+	mrpc_proxy_dial_free(subchannel->proxy_dial);
+	subchannel->dial = NULL;
+	subchannel->proxy_dial = NULL;
+}
+
 static void stop_attempt(struct mrpc_subchannel *subchannel)
 {
 	mrpc_task_sleep(&subchannel->task);
 	mrpc_timer_stop(&subchannel->timer);
-	mrpc_dial_free(subchannel->dial);
-	subchannel->dial = NULL;
+	free_dials(subchannel);
 	subchannel->under_way = false;
 }
 
@@ -79,7 +86,8 @@ static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const 
 
 /* ---- One attempt ---- */
 
-/* Which of ours it is; the one behind it is the next to try, should this one fail. */
+/* Which of ours it is; the one behind it is the next to try, should this one fail. A proxy is none of them, and
+ * has tried them all. */
 static void set_next_address(struct mrpc_subchannel *subchannel, const struct mrpc_address *address)
 {
 	while (subchannel->next_address < subchannel->address_count)
@@ -94,9 +102,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 	const char *colon = NULL;
 	int r;
 
-	mrpc_dial_free(subchannel->dial);
-	subchannel->dial = NULL;
-
+	free_dials(subchannel);
 	if (fd >= 0) {
 		set_next_address(subchannel, address);
 		r = mrpc_connection_dialed(&subchannel->current, subchannel, fd, address);
@@ -119,6 +125,16 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 		     reason[0] != '\0' ? reason : mrpc_error_text(error));
 }
 
+static bool is_proxied(const struct mrpc_subchannel *subchannel)
+{
+	const struct mrpc_subchannel_config *config = subchannel->config;
+
+	if (config->proxy == NULL)
+		return false;
+	return config->proxied_host != NULL ||
+	       mrpc_proxy_is_for_address(config->proxy, &subchannel->addresses[0]);
+}
+
 static void dial(struct mrpc_subchannel *subchannel)
 {
 	const struct mrpc_subchannel_config *config = subchannel->config;
@@ -130,8 +146,15 @@ static void dial(struct mrpc_subchannel *subchannel)
 		return;
 	}
 	mrpc_timer_stop(&subchannel->timer); /* the dial keeps the deadline itself */
-	r = mrpc_dial(&subchannel->dial, config->loop, subchannel->addresses + at,
-		      subchannel->address_count - at, subchannel->deadline, on_dialed, subchannel);
+	if (is_proxied(subchannel))
+		r = mrpc_proxy_dial(&subchannel->proxy_dial, config->loop, config->proxy,
+				    config->proxied_host, config->proxied_port,
+				    subchannel->addresses, subchannel->address_count,
+				    subchannel->deadline, on_dialed, subchannel);
+	else
+		r = mrpc_dial(&subchannel->dial, config->loop, subchannel->addresses + at,
+			      subchannel->address_count - at, subchannel->deadline, on_dialed,
+			      subchannel);
 	if (r < 0)
 		fail(subchannel, "connection failed: %s", mrpc_error_text(r));
 }

@@ -11,6 +11,7 @@
 #include "io/dial.h"
 #include "io/host_conn.h"
 #include "io/link.h"
+#include "io/proxy.h"
 
 #include <minirpc/channel.h>
 
@@ -29,6 +30,10 @@ struct mrpc_subchannel_config {
 	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
 						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
+	const struct mrpc_proxy *proxy; /* the owner's [L-9] */
+	const char *proxied_host;       /* the owner's; the proxy resolves it, addresses mean nothing then.
+					   NULL: the proxy is asked for the addresses */
+	uint16_t proxied_port;
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */
 	void (*on_change)(struct mrpc_subchannel *subchannel, void *user);
 	/* For tests, in place of the sockets: begins an attempt, which ends with
@@ -58,6 +63,7 @@ struct mrpc_subchannel {
 	struct mrpc_task task; /* begins an attempt */
 	struct mrpc_task ending; /* looks whether anybody wants it still */
 	struct mrpc_dial *dial;
+	struct mrpc_proxy_dial *proxy_dial; /* in its place */
 	struct mrpc_connection *current; /* opening or ready: where new calls go */
 	struct mrpc_list connections;    /* the current one, and those that are on their way out */
 	char failure[512];               /* why the last attempt failed, "" when none did */
