@@ -68,7 +68,8 @@ struct minirpc_resolver_use {
 
 /* A new result; copied. Any time, on the loop's thread. Nonsense is refused whole and loses nothing:
  * returns -EINVAL (an address that cannot be parsed, a service config with a mistake; the sentence is
- * in the channel's log), -ENOMEM, or 0. */
+ * in the channel's log), -ENOMEM, or 0. A mistake in the config alone leaves the config of the last good
+ * result in force with the new addresses; without one the channel is in TRANSIENT_FAILURE [L-8]. */
 MINIRPC_API int minirpc_resolving_push(minirpc_resolving *to,
 				       const struct minirpc_resolver_result *result);
 

@@ -101,6 +101,10 @@ void mrpc_channel_end_servers(minirpc_channel *channel);
 
 void mrpc_channel_set_state(minirpc_channel *channel, enum minirpc_channel_state state);
 
+/* A policy by its name: one of the user's (NULL: there are none), else a built-in one. NULL: nobody knows it. */
+const struct minirpc_balancer_use *mrpc_balancer_find(const struct minirpc_balancer_use *own,
+						      const char *name);
+
 /* Resolves, or wakes the policy up; nothing unless IDLE. */
 void mrpc_channel_leave_idle(minirpc_channel *channel);
 

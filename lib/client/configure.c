@@ -5,12 +5,13 @@
  *	the resolver's:    with each of its results; goes first, when it has one and is listened to [L-8]
  *
  * A call looks its method up once, when it is opened: what it found there stays, whatever config comes
- * next. */
+ * next; it has a reference of its own where it needs the config. */
 #include "base/log.h"
 #include "client/channel.h"
 #include "client/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define SENTENCE 256
 
@@ -32,15 +33,37 @@ static void choose(minirpc_channel *channel)
 			  rest == NULL ? 0 : rest->token_ratio);
 }
 
-/* Takes the reference. Calls that need the old config have references of their own. */
-static void replace(minirpc_channel *channel, struct mrpc_config **place,
-		    struct mrpc_config *config)
+/* [L-3] The first policy that is known counts; a list of strangers is a mistake. */
+static int check_policies(const struct mrpc_config *config, const char *name,
+			  const struct minirpc_balancer_use *own, char *error, size_t error_size)
 {
-	struct mrpc_config *before = *place;
+	const struct mrpc_config_policy *policies;
+	size_t count;
 
-	*place = config;
-	choose(channel);
-	mrpc_config_unref(before);
+	policies = mrpc_config_policies(config, &count);
+	for (size_t i = 0; i < count; i++)
+		if (mrpc_balancer_find(own, policies[i].name) != NULL)
+			return 0;
+	if (count == 0)
+		return 0;
+	if (error != NULL && error_size > 0)
+		snprintf(error, error_size, "%s: no such policy is known", name);
+	return -EINVAL;
+}
+
+static int read_json(struct mrpc_config **ret_config, const char *json, unsigned max_attempts,
+		     const struct minirpc_balancer_use *own, char *error, size_t error_size)
+{
+	int r = mrpc_config_from_json(ret_config, json, max_attempts, error, error_size);
+
+	if (r < 0)
+		return r;
+	r = check_policies(*ret_config, "loadBalancingConfig", own, error, error_size);
+	if (r < 0) {
+		mrpc_config_unref(*ret_config);
+		*ret_config = NULL;
+	}
+	return r;
 }
 
 /* ---- The application's ---- */
@@ -56,11 +79,14 @@ static int read_own(minirpc_channel *channel, const struct minirpc_channel_optio
 		return -EINVAL;
 	}
 	if (options->service_config_json != NULL)
-		r = mrpc_config_from_json(&channel->own_config, options->service_config_json,
-					  options->max_attempts, sentence, sizeof sentence);
+		r = read_json(&channel->own_config, options->service_config_json,
+			      options->max_attempts, options->balancers, sentence, sizeof sentence);
 	else if (options->service_config != NULL)
 		r = mrpc_config_from_structs(&channel->own_config, options->service_config,
 					     options->max_attempts, sentence, sizeof sentence);
+	if (r == 0 && options->service_config != NULL)
+		r = check_policies(channel->own_config, "load_balancing", options->balancers,
+				   sentence, sizeof sentence);
 	if (r == -EINVAL || r == -E2BIG)
 		complain(channel, "service config", sentence);
 	return r == -E2BIG ? -EINVAL : r;
@@ -107,40 +133,52 @@ void mrpc_channel_forget_config(minirpc_channel *channel)
 int minirpc_channel_set_service_config(minirpc_channel *channel, const char *json, char *error,
 				       size_t error_size)
 {
-	struct mrpc_config *config = NULL;
+	struct mrpc_config *config = NULL, *before;
 	int r = 0;
 
 	if (error != NULL && error_size > 0)
 		error[0] = '\0';
 	if (json != NULL)
-		r = mrpc_config_from_json(&config, json, channel->max_attempts, error, error_size);
+		r = read_json(&config, json, channel->max_attempts, channel->balancers, error,
+			      error_size);
 	if (r < 0)
 		return r;
-	replace(channel, &channel->own_config, config);
-	return 0;
+	before = channel->own_config;
+	channel->own_config = config;
+	choose(channel);
+	r = mrpc_channel_choose_again(channel);
+	if (r < 0) {
+		channel->own_config = before;
+		choose(channel);
+	}
+	mrpc_config_unref(r < 0 ? config : before);
+	return r;
 }
 
 /* ---- The resolver's ---- */
 
 int mrpc_channel_set_resolved_config(minirpc_channel *channel, const char *json)
 {
-	struct mrpc_config *config = NULL;
+	struct mrpc_config *config = NULL, *before;
 	char sentence[SENTENCE];
 	int r = 0;
 
 	if (channel->no_resolver_config)
 		return 0;
 	if (json != NULL)
-		r = mrpc_config_from_json(&config, json, channel->max_attempts, sentence,
-					  sizeof sentence);
+		r = read_json(&config, json, channel->max_attempts, channel->balancers, sentence,
+			      sizeof sentence);
 	if (r == -EINVAL || r == -E2BIG) {
 		complain(channel, "resolver's service config", sentence);
 		return channel->has_resolved_config ? -EINVAL : -ENODATA;
 	}
 	if (r < 0)
 		return r;
+	before = channel->resolved_config;
 	channel->has_resolved_config = true;
-	replace(channel, &channel->resolved_config, config);
+	channel->resolved_config = config;
+	choose(channel);
+	mrpc_config_unref(before);
 	return 0;
 }
 

@@ -74,7 +74,7 @@ static void follow(struct mrpc_task *task)
 
 /* ---- Which policy [L-3] ---- */
 
-static const struct minirpc_balancer_use *find_policy(const minirpc_channel *channel,
+const struct minirpc_balancer_use *mrpc_balancer_find(const struct minirpc_balancer_use *own,
 						      const char *name)
 {
 	static const struct minirpc_balancer_use built_in[] = {
@@ -83,8 +83,8 @@ static const struct minirpc_balancer_use *find_policy(const minirpc_channel *cha
 		
 	};
 
-	for (const struct minirpc_balancer_use *use = channel->balancers;
-	     use != NULL && use->balancer != NULL; use++)
+	for (const struct minirpc_balancer_use *use = own; use != NULL && use->balancer != NULL;
+	     use++)
 		if (strcmp(use->balancer->name, name) == 0)
 			return use;
 	for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
@@ -103,7 +103,7 @@ static const struct minirpc_balancer_use *choose_policy(const minirpc_channel *c
 	if (channel->config != NULL) {
 		policies = mrpc_config_policies(channel->config, &count);
 		for (size_t i = 0; i < count; i++) {
-			use = find_policy(channel, policies[i].name);
+			use = mrpc_balancer_find(channel->balancers, policies[i].name);
 			if (use != NULL) {
 				*ret_config = policies[i].config;
 				return use;
@@ -111,8 +111,9 @@ static const struct minirpc_balancer_use *choose_policy(const minirpc_channel *c
 		}
 	}
 	*ret_config = "{}";
-	return find_policy(channel, channel->load_balancing != NULL ? channel->load_balancing
-								    : mrpc_pick_first.name);
+	return mrpc_balancer_find(channel->balancers, channel->load_balancing != NULL
+							      ? channel->load_balancing
+							      : mrpc_pick_first.name);
 }
 
 static int give_endpoints(minirpc_channel *channel, const struct mrpc_endpoints *endpoints)
@@ -154,15 +155,33 @@ static int give_endpoints(minirpc_channel *channel, const struct mrpc_endpoints 
 
 /* ---- What the resolver says ---- */
 
+static void on_failure(const char *reason, void *user)
+{
+	minirpc_channel *channel = user;
+
+	snprintf(channel->failure, sizeof channel->failure, "%s", reason);
+	if (channel->next != NULL)
+		mrpc_balancing_resolver_failed(channel->next);
+	if (channel->balancing != NULL)
+		mrpc_balancing_resolver_failed(channel->balancing);
+	else
+		become(channel, MINIRPC_TRANSIENT_FAILURE);
+}
+
 static int on_result(const struct minirpc_resolver_result *result, void *user)
 {
 	minirpc_channel *channel = user;
 	struct mrpc_endpoints *endpoints;
-	int r;
+	int bad, r;
 
-	r = mrpc_channel_set_resolved_config(channel, result->service_config_json);
-	if (r < 0)
-		return r == -ENODATA ? -EINVAL : r;
+	/* [L-8] A bad config leaves the one before in force, and does nothing to the addresses. */
+	bad = mrpc_channel_set_resolved_config(channel, result->service_config_json);
+	if (bad == -ENODATA) {
+		on_failure("the service config that the resolver brought is refused", channel);
+		return -EINVAL;
+	}
+	if (bad < 0 && bad != -EINVAL)
+		return bad;
 	endpoints = mrpc_endpoints_copy(result->endpoints, result->endpoint_count);
 	if (endpoints == NULL)
 		return -ENOMEM;
@@ -175,20 +194,7 @@ static int on_result(const struct minirpc_resolver_result *result, void *user)
 	channel->endpoints = endpoints;
 	snprintf(channel->note, sizeof channel->note, "%s",
 		 result->note != NULL ? result->note : "");
-	return 0;
-}
-
-static void on_failure(const char *reason, void *user)
-{
-	minirpc_channel *channel = user;
-
-	snprintf(channel->failure, sizeof channel->failure, "%s", reason);
-	if (channel->next != NULL)
-		mrpc_balancing_resolver_failed(channel->next);
-	if (channel->balancing != NULL)
-		mrpc_balancing_resolver_failed(channel->balancing);
-	else
-		become(channel, MINIRPC_TRANSIENT_FAILURE);
+	return bad;
 }
 
 int mrpc_channel_choose_again(minirpc_channel *channel)
@@ -397,7 +403,7 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 	if (r < 0)
 		return r;
 	if (options->load_balancing != NULL) {
-		if (find_policy(channel, options->load_balancing) == NULL)
+		if (mrpc_balancer_find(channel->balancers, options->load_balancing) == NULL)
 			return -EINVAL;
 		channel->load_balancing = mrpc_strdup(options->load_balancing);
 		if (channel->load_balancing == NULL)

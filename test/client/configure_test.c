@@ -5,6 +5,8 @@
 
 #include "client/channel.h"
 
+#include <minirpc/resolver.h>
+
 #include "world/alloc_fail.h"
 
 #include <check.h>
@@ -446,6 +448,104 @@ START_TEST(a_channel_may_not_listen_to_its_resolver)
 }
 END_TEST
 
+/* ---- With a resolver and balancers ---- */
+
+static minirpc_resolving *resolving; /* of the resolver below, while it is started */
+
+static int start(minirpc_resolving *to, const char *target, void *user, void **ret_self)
+{
+	(void)target;
+	(void)user;
+	resolving = to;
+	*ret_self = NULL;
+	return 0;
+}
+
+static void stop_resolver(void *self)
+{
+	(void)self;
+	resolving = NULL;
+}
+
+static const struct minirpc_resolver by_hand = { .scheme = "hand",
+						 .start = start,
+						 .stop = stop_resolver };
+
+static int push(const char *json)
+{
+	const char *const addresses[] = { "unix:/nonexistent/minirpc-test", NULL };
+	const struct minirpc_endpoint endpoint = { .addresses = addresses };
+
+	return minirpc_resolving_push(resolving, &(struct minirpc_resolver_result){
+							 .endpoints = &endpoint,
+							 .endpoint_count = 1,
+							 .service_config_json = json,
+						 });
+}
+
+START_TEST(L_8_a_first_result_with_a_bad_config_is_transient_failure)
+{
+	const struct minirpc_resolver_use resolvers[] = { { &by_hand, NULL }, { NULL, NULL } };
+	struct probe fails = { 0 }, waits = { 0 };
+	minirpc_channel *channel;
+
+	open_with(NULL);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "hand:x",
+				    &(struct minirpc_channel_options){ .resolvers = resolvers }),
+		0);
+	probe_call(&fails, channel, &echo, NULL);
+	probe_call(&waits, channel, &echo,
+		   &(struct minirpc_call_options){ .wait_for_ready = true });
+	pair_settle(&pair);
+	ck_assert_ptr_nonnull(resolving);
+	ck_assert_int_eq(push("[]"), -EINVAL);
+	pair_settle(&pair);
+	ck_assert_int_eq(minirpc_channel_state(channel), MINIRPC_TRANSIENT_FAILURE);
+	ck_assert_int_eq(fails.code, MINIRPC_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(fails.text, "service config"));
+	ck_assert_uint_eq(waits.ends, 0);
+
+	/* A good one, and then a bad one again: the good one stays. */
+	ck_assert_int_eq(push(TIMEOUT("2s")), 0);
+	ck_assert_int_eq(push("{\"methodConfig\":{}}"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(line, "methodConfig: must be a list"));
+	minirpc_call_cancel(waits.call);
+	ck_assert_int_eq(minirpc_call_open(&waits.call, channel, &echo, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(minirpc_call_time_left(waits.call), MINIRPC_S(2));
+	minirpc_channel_free(channel);
+	ck_assert_ptr_null(resolving);
+}
+END_TEST
+
+START_TEST(L_3_a_config_with_unknown_policies_alone_is_refused)
+{
+	static const char unknown[] = "{\"loadBalancingConfig\":[{\"a\":{}},{\"b\":{}}]}";
+	static const char old[] = "{\"loadBalancingPolicy\":\"A\"}";
+	static const char known[] = "{\"loadBalancingConfig\":[{\"a\":{}},{\"pick_first\":{}}]}";
+	static const char sentence[] = "loadBalancingConfig: no such policy is known";
+	char error[128];
+
+	open_with(NULL);
+	refuse(&(struct minirpc_channel_options){ .service_config_json = unknown },
+	       "service config refused: loadBalancingConfig: no such policy is known");
+	refuse(&(struct minirpc_channel_options){ .service_config =
+							  &(struct minirpc_service_config){
+								  .load_balancing = "a" } },
+	       "service config refused: load_balancing: no such policy is known");
+	ck_assert_int_eq(
+		minirpc_channel_set_service_config(pair.channel, unknown, error, sizeof error),
+		-EINVAL);
+	ck_assert_str_eq(error, sentence);
+	ck_assert_int_eq(minirpc_channel_set_service_config(pair.channel, old, NULL, 0), -EINVAL);
+	ck_assert_int_eq(mrpc_channel_set_resolved_config(pair.channel, unknown), -ENODATA);
+	ck_assert_ptr_nonnull(strstr(line, sentence));
+	ck_assert_int_eq(
+		minirpc_channel_set_service_config(pair.channel, known, error, sizeof error), 0);
+	ck_assert_int_eq(mrpc_channel_set_resolved_config(pair.channel, known), 0);
+}
+END_TEST
+
 /* ---- Policies ---- */
 
 #define RETRY                                                                                      \
@@ -621,6 +721,8 @@ Suite *suite(void)
 	tcase_add_test(configs, L_8_a_bad_config_of_the_resolver_leaves_the_one_before);
 	tcase_add_test(configs, L_8_without_a_good_one_before_the_channel_must_not_go_on);
 	tcase_add_test(configs, a_channel_may_not_listen_to_its_resolver);
+	tcase_add_test(configs, L_8_a_first_result_with_a_bad_config_is_transient_failure);
+	tcase_add_test(configs, L_3_a_config_with_unknown_policies_alone_is_refused);
 	suite_add_tcase(suite, configs);
 
 	tcase_add_checked_fixture(policies, setup, teardown);
