@@ -270,7 +270,10 @@ void mrpc_call_attach(struct minirpc_call *call, const struct mrpc_call_transpor
  * in on_end. */
 static void forget_connection(struct minirpc_call *call)
 {
-	call->peer = mrpc_call_is_over(call) && call->chain == NULL ? "" : mrpc_call_keep_peer(call);
+	bool asked = !mrpc_call_is_over(call) ||
+		     (call->chain != NULL && mrpc_chain_owes(call->chain));
+
+	call->peer = asked ? mrpc_call_keep_peer(call) : "";
 	call->certificate = NULL;
 	call->certificate_len = 0;
 }

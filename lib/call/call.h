@@ -161,7 +161,9 @@ struct minirpc_call {
 	struct mrpc_lane in, out;
 	struct minirpc_metadata in_headers, in_trailers, out_headers, out_trailers;
 	struct mrpc_arena arena;
-	uint8_t room[1536]; /* the arena's first block: an ordinary call allocates nothing more */
+	/* The arena's first block: an ordinary call allocates nothing more. As much as the pool's block of
+	 * 3 KiB has left. */
+	uint8_t room[1872];
 };
 
 /* What all calls of an owner together keep for another attempt. */

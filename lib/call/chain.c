@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Chain: the interceptors of one call, and the parts that are on their way through them.
  *
- *	sent      verbs --> outer lane --> [ at hand: hook, hook, ... ] --> out lane --> transport
+ *	sent      verbs --> outbox --> [ at hand: hook, hook, ... ] --> out lane --> transport
  *	received  user  <-------- [ ..., hook, hook :at hand ] <-- in lane <-- transport
  *
  * In each direction one part is at hand, and `at` counts the hooks that have let it pass; a hook that
  * holds it stops that direction and nothing else. What is received is shown by the call's own task
  * just before the user would hear of it (deliver.c), so the in lane is all the queue it needs. What is
- * sent waits in a lane of its own, since the verbs must not run user code: the chain's task takes it
- * from there. HEADERS and END lie embedded in their lanes until they have passed, a message is taken
- * out, so that nobody's verb can free it while a hook looks at it.
+ * sent waits in the outbox, since the verbs must not run user code: the chain's task takes it from
+ * there. A message at hand is in neither queue, so that nobody's verb can free it while a hook looks.
  *
  * Compression comes after the hooks, and what is kept for another attempt lies behind them.
  *
@@ -159,10 +158,7 @@ int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *own
 	chain->task.run = run;
 	chain->sent.sent = true;
 	mrpc_list_push(&owner->chains, &chain->node);
-	mrpc_lane_init_zeroed(&chain->out, call->place.turn);
-	chain->out.reader = call->out.writer = &chain->task;
-	chain->out.writer = &call->task;
-	chain->out.limit = call->out.limit;
+	call->out.writer = &chain->task;
 	data = (uint8_t *)chain + size;
 	add_hooks(chain, choice, owner->uses, owner->count, &data);
 	add_hooks(chain, choice, own, own_count, &data);
@@ -171,7 +167,7 @@ int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *own
 	if (call->role == MRPC_CLIENT) {
 		mrpc_lane_clear(&call->out);
 		call->out.state = MRPC_LANE_IDLE;
-		mrpc_lane_push_headers(&chain->out);
+		mrpc_chain_push_headers(chain);
 	}
 	return 0;
 }
@@ -193,6 +189,22 @@ static const struct minirpc_status *last_status(const struct minirpc_call *call)
 	return &call->in_status;
 }
 
+static void drop_outbox(struct mrpc_chain *chain)
+{
+	struct mrpc_outbox *outbox = &chain->outbox;
+	struct mrpc_part *part = outbox->first, *next;
+
+	for (; part != NULL; part = next) {
+		next = part->next;
+		mrpc_part_free(part);
+	}
+	outbox->first = outbox->last = NULL;
+	outbox->bytes = 0;
+	outbox->has_headers = outbox->has_end = false;
+	outbox->was_cut = true;
+	outbox->state = MRPC_LANE_ENDED;
+}
+
 static void close_chain(struct mrpc_chain *chain)
 {
 	struct minirpc_call *call = chain->call;
@@ -204,11 +216,7 @@ static void close_chain(struct mrpc_chain *chain)
 	mrpc_task_sleep(&chain->task);
 	forget_part(&chain->sent);
 	forget_part(&chain->received);
-	if (!chain->out.over) {
-		mrpc_lane_cut(&chain->out);
-		mrpc_lane_clear(&chain->out);
-		mrpc_task_sleep(&chain->task);
-	}
+	drop_outbox(chain);
 	for (size_t i = 0; i < chain->count; i++) {
 		struct minirpc_hook *hook = &chain->hooks[i];
 
@@ -218,7 +226,7 @@ static void close_chain(struct mrpc_chain *chain)
 	mrpc_call_unref(call);
 }
 
-static bool owes_a_close(const struct mrpc_chain *chain)
+bool mrpc_chain_owes(const struct mrpc_chain *chain)
 {
 	for (size_t i = 0; i < chain->count; i++)
 		if (chain->hooks[i].seen && chain->hooks[i].interceptor->on_close != NULL)
@@ -230,7 +238,7 @@ void mrpc_chain_look(struct mrpc_chain *chain)
 {
 	if (chain->closed || chain->call->has_handle || chain->call->transport != NULL)
 		return;
-	if (owes_a_close(chain) || chain->shown != NULL)
+	if (mrpc_chain_owes(chain) || chain->shown != NULL)
 		mrpc_turn_wake(chain->call->place.turn, &chain->task);
 	else
 		close_chain(chain); /* nobody to tell */
@@ -238,7 +246,7 @@ void mrpc_chain_look(struct mrpc_chain *chain)
 
 void mrpc_chain_cut(struct mrpc_chain *chain)
 {
-	mrpc_lane_cut(&chain->out);
+	drop_outbox(chain);
 	if (chain->shown != &chain->sent)
 		forget_part(&chain->sent);
 }
@@ -261,7 +269,7 @@ bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage
 	if (chain->closed)
 		return true;
 	if (passage->sent)
-		return chain->out.was_cut;
+		return chain->outbox.was_cut;
 	return call->gone || call->answered || mrpc_call_is_over(call);
 }
 
@@ -410,56 +418,88 @@ struct mrpc_part *mrpc_chain_take(struct mrpc_chain *chain)
 
 static size_t weight(const struct mrpc_part *part)
 {
-	return part == NULL ? 0 : MRPC_PREFIX + part->len;
+	return MRPC_PREFIX + part->len;
 }
 
-static size_t waiting(const struct mrpc_chain *chain)
+static bool has_room(struct mrpc_chain *chain, size_t limit)
 {
-	return chain->out.unread + weight(chain->sent.part) + chain->call->out.unread;
-}
+	struct mrpc_lane *out = &chain->call->out;
 
-static bool refuse(struct mrpc_chain *chain)
-{
-	chain->out.refused = chain->call->out.refused = true;
+	if (chain->outbox.bytes + out->unread < limit)
+		return true;
+	out->refused = true; /* our task hears of room in it */
 	return false;
 }
 
 bool mrpc_chain_has_room(struct mrpc_chain *chain)
 {
-	return waiting(chain) < chain->out.limit || refuse(chain);
+	return has_room(chain, chain->call->out.limit);
 }
 
 bool mrpc_chain_has_much_room(struct mrpc_chain *chain)
 {
-	return waiting(chain) <= chain->out.limit / 2 || refuse(chain);
+	return has_room(chain, chain->call->out.limit / 2 + 1);
 }
 
-int mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part)
+static void wake(struct mrpc_chain *chain)
+{
+	mrpc_turn_wake(chain->call->place.turn, &chain->task);
+}
+
+void mrpc_chain_push_headers(struct mrpc_chain *chain)
+{
+	chain->outbox.state = MRPC_LANE_OPEN;
+	chain->outbox.has_headers = true;
+	wake(chain);
+}
+
+void mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part)
 {
 	const struct minirpc_call *call = chain->call;
+	struct mrpc_outbox *outbox = &chain->outbox;
 
-	if (chain->out.state == MRPC_LANE_IDLE)
-		mrpc_lane_push_headers(&chain->out);
+	if (outbox->state == MRPC_LANE_IDLE)
+		mrpc_chain_push_headers(chain);
 	part->compressed = call->out_compressor != NULL && !call->plain;
-	return mrpc_lane_push(&chain->out, part);
+	part->next = NULL;
+	if (outbox->first == NULL)
+		outbox->first = part;
+	else
+		outbox->last->next = part;
+	outbox->last = part;
+	outbox->bytes += weight(part);
+	outbox->messages += outbox->messages < 2;
+	wake(chain);
+}
+
+void mrpc_chain_push_end(struct mrpc_chain *chain)
+{
+	chain->outbox.state = MRPC_LANE_ENDED;
+	chain->outbox.has_end = true;
+	wake(chain);
 }
 
 /* False: there is nothing, or no room for it behind the hooks. */
 static bool begin_next(struct mrpc_chain *chain)
 {
-	struct mrpc_part *part = mrpc_lane_peek(&chain->out);
-	enum mrpc_part_kind kind;
+	struct mrpc_outbox *outbox = &chain->outbox;
+	struct mrpc_part *part = outbox->first;
 
-	if (part == NULL || chain->out.was_cut)
+	if (outbox->has_headers) {
+		outbox->has_headers = false;
+		begin(&chain->sent, MRPC_HEADERS, NULL);
+	} else if (part != NULL) {
+		if (!mrpc_lane_has_room(&chain->call->out))
+			return false;
+		outbox->first = part->next;
+		chain->weight = weight(part);
+		begin(&chain->sent, MRPC_MESSAGE, part);
+	} else if (outbox->has_end) {
+		outbox->has_end = false;
+		begin(&chain->sent, MRPC_END, NULL);
+	} else {
 		return false;
-	kind = part->kind;
-	if (kind != MRPC_MESSAGE)
-		part = NULL;
-	else if (mrpc_lane_has_room(&chain->call->out))
-		part = mrpc_lane_take(&chain->out);
-	else
-		return false;
-	begin(&chain->sent, kind, part);
+	}
 	return true;
 }
 
@@ -484,6 +524,7 @@ static void push_message(struct mrpc_chain *chain)
 	int r;
 
 	chain->sent.part = NULL;
+	chain->outbox.bytes -= chain->weight;
 	if (part->compressed && part->len > 0 && call->out_compressor != NULL) {
 		r = mrpc_part_compress(&part, call->out_compressor, call->place.pool,
 				       mrpc_part_data(whole), whole->len);
@@ -511,7 +552,6 @@ static bool move_one(struct mrpc_chain *chain)
 	chain->sent.busy = false;
 	switch (chain->sent.kind) {
 	case MRPC_HEADERS:
-		mrpc_lane_next(&chain->out);
 		mrpc_lane_push_headers(&call->out);
 		if (call->owner_ops != NULL && call->owner_ops->ready != NULL)
 			call->owner_ops->ready(call);
@@ -520,7 +560,6 @@ static bool move_one(struct mrpc_chain *chain)
 		push_message(chain);
 		break;
 	case MRPC_END:
-		mrpc_lane_next(&chain->out);
 		mrpc_lane_end(&call->out);
 		break;
 	}

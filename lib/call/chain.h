@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Chain: the interceptors of one call, and the parts that are on their way through them. See chain.c.
  *
- *	user --verbs--> outer lane --> hooks --> out lane --> transport
+ *	user --verbs--> outbox --> hooks --> out lane --> transport
  *	user <-events-- hooks <-- in lane <-- transport
  *
  * A call without interceptors has none (call->chain is NULL). */
@@ -51,12 +51,23 @@ struct minirpc_hook {
 	bool seen; /* a part was: on_close is owed */
 };
 
+/* What the user has sent and the hooks have not let pass: a lane without a reader's half. */
+struct mrpc_outbox {
+	enum mrpc_lane_state state; /* what the user has pushed */
+	bool has_headers, has_end;  /* they are in here */
+	bool was_cut;
+	unsigned messages; /* pushed, saturating at 2 */
+	struct mrpc_part *first, *last;
+	size_t bytes; /* of messages, prefixes included, that of the one at hand too */
+};
+
 struct mrpc_chain {
 	struct minirpc_call *call; /* referenced until on_close is told */
 	struct mrpc_list node;     /* in mrpc_interceptors.chains */
 	struct mrpc_task task;     /* DELIVER: moves what is sent, tells on_close */
-	struct mrpc_lane out;      /* what the user has sent, before the hooks */
+	struct mrpc_outbox outbox;
 	struct mrpc_passage sent, received;
+	size_t weight;              /* of the message at hand that is sent, as it was pushed */
 	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does */
 	struct mrpc_passage *last;  /* held last */
 	bool told_message;          /* the user has been told of a message */
@@ -76,18 +87,25 @@ int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *own
 
 /* ---- For the verbs ---- */
 
-/* The lane that the user's verbs push into. */
-static inline struct mrpc_lane *mrpc_call_outer(struct minirpc_call *call)
+/* How far the user's side has come, and how many messages it had (2: or more). */
+static inline enum mrpc_lane_state mrpc_call_sending(const struct minirpc_call *call)
 {
-	return call->chain == NULL ? &call->out : &call->chain->out;
+	return call->chain == NULL ? call->out.state : call->chain->outbox.state;
+}
+
+static inline unsigned mrpc_call_sent(const struct minirpc_call *call)
+{
+	return call->chain == NULL ? call->out.messages : call->chain->outbox.messages;
 }
 
 /* The send rule, for all that waits in the call. */
 bool mrpc_chain_has_room(struct mrpc_chain *chain);
 bool mrpc_chain_has_much_room(struct mrpc_chain *chain); /* half of the limit: on_writable is due */
 
-/* As mrpc_call_push_out, into the outer lane. */
-int mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part);
+/* Into the outbox, whose state allows it. A message brings headers along, and becomes the chain's. */
+void mrpc_chain_push_headers(struct mrpc_chain *chain);
+void mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part);
+void mrpc_chain_push_end(struct mrpc_chain *chain);
 
 /* What has not passed outward never will. */
 void mrpc_chain_cut(struct mrpc_chain *chain);
@@ -123,6 +141,9 @@ struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
 					     const struct mrpc_passage *passage);
 
 /* ---- For call.c ---- */
+
+/* Somebody waits for on_close. */
+bool mrpc_chain_owes(const struct mrpc_chain *chain);
 
 /* The handle or the transport has let go: when both have, on_close is due. */
 void mrpc_chain_look(struct mrpc_chain *chain);

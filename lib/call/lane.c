@@ -28,14 +28,6 @@ void mrpc_lane_init(struct mrpc_lane *lane, struct mrpc_turn *turn)
 	};
 }
 
-void mrpc_lane_init_zeroed(struct mrpc_lane *lane, struct mrpc_turn *turn)
-{
-	lane->turn = turn;
-	lane->headers.kind = MRPC_HEADERS;
-	lane->end.kind = MRPC_END;
-	lane->headers.embedded = lane->end.embedded = true;
-}
-
 /* Frees the parts from `from` up to, not including, `to`. */
 static void drop(struct mrpc_part *from, const struct mrpc_part *to)
 {

@@ -37,7 +37,6 @@ struct mrpc_lane {
 };
 
 void mrpc_lane_init(struct mrpc_lane *lane, struct mrpc_turn *turn);
-void mrpc_lane_init_zeroed(struct mrpc_lane *lane, struct mrpc_turn *turn); /* it is all zero */
 void mrpc_lane_clear(struct mrpc_lane *lane); /* frees the parts */
 
 /* ---- Writer ---- */

@@ -13,7 +13,7 @@
 static bool is_closed(struct minirpc_call *call)
 {
 	return mrpc_call_is_over(call) || call->gone ||
-	       mrpc_call_outer(call)->state == MRPC_LANE_ENDED;
+	       mrpc_call_sending(call) == MRPC_LANE_ENDED;
 }
 
 static bool has_room(struct minirpc_call *call)
@@ -28,7 +28,7 @@ static int may_send(struct minirpc_call *call, size_t len)
 		return -EPIPE;
 	if (len > call->max_send_message)
 		return -EMSGSIZE;
-	if (mrpc_call_outer(call)->messages > 0 && mrpc_call_sends_one(call))
+	if (mrpc_call_sent(call) > 0 && mrpc_call_sends_one(call))
 		return -EPROTO;
 	if (!has_room(call)) {
 		call->want_room = true;
@@ -70,8 +70,10 @@ int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
 
 static int push(struct minirpc_call *call, struct mrpc_part *part)
 {
-	return call->chain == NULL ? mrpc_call_push_out(call, part)
-				   : mrpc_chain_push(call->chain, part);
+	if (call->chain == NULL)
+		return mrpc_call_push_out(call, part);
+	mrpc_chain_push(call->chain, part);
+	return 0;
 }
 
 /* An empty message would only grow. Interceptors see it before it is. */
@@ -165,7 +167,7 @@ void mrpc_call_set_answer(struct minirpc_call *call, const struct minirpc_status
 	if (status == NULL)
 		status = &ok;
 	if (status->code == MINIRPC_OK && call->method != NULL && mrpc_call_sends_one(call) &&
-	    mrpc_call_outer(call)->messages == 0)
+	    mrpc_call_sent(call) == 0)
 		status = &nothing;
 	if (status->code == MINIRPC_OK)
 		call->out_status = ok; /* no text with OK [S-2] */
@@ -173,14 +175,22 @@ void mrpc_call_set_answer(struct minirpc_call *call, const struct minirpc_status
 		mrpc_call_keep_status(call, &call->out_status, status);
 }
 
+static int push_end(struct minirpc_call *call)
+{
+	if (call->chain == NULL)
+		return mrpc_lane_end(&call->out);
+	mrpc_chain_push_end(call->chain);
+	return 0;
+}
+
 int minirpc_call_end(minirpc_call *call, const struct minirpc_status *status)
 {
 	if (call->role == MRPC_CLIENT)
-		return is_closed(call) ? -EPIPE : mrpc_lane_end(mrpc_call_outer(call));
+		return is_closed(call) ? -EPIPE : push_end(call);
 
-	if (mrpc_call_outer(call)->state != MRPC_LANE_ENDED) {
+	if (mrpc_call_sending(call) != MRPC_LANE_ENDED) {
 		mrpc_call_set_answer(call, status);
-		mrpc_lane_end(mrpc_call_outer(call));
+		push_end(call);
 	}
 	mrpc_call_release(call);
 	return 0;
@@ -295,10 +305,13 @@ int minirpc_call_send_headers(minirpc_call *call, const struct minirpc_field *me
 	int r;
 
 	if (call->role != MRPC_SERVER || is_closed(call) ||
-	    mrpc_call_outer(call)->state != MRPC_LANE_IDLE)
+	    mrpc_call_sending(call) != MRPC_LANE_IDLE)
 		return -EPIPE;
 	r = set_metadata(call, &call->out_headers, metadata);
-	return r < 0 ? r : mrpc_lane_push_headers(mrpc_call_outer(call));
+	if (r < 0 || call->chain == NULL)
+		return r < 0 ? r : mrpc_lane_push_headers(&call->out);
+	mrpc_chain_push_headers(call->chain);
+	return 0;
 }
 
 int minirpc_call_set_compression(minirpc_call *call, const char *name)
@@ -307,7 +320,7 @@ int minirpc_call_set_compression(minirpc_call *call, const char *name)
 	int r;
 
 	if (call->role != MRPC_SERVER || is_closed(call) ||
-	    mrpc_call_outer(call)->state != MRPC_LANE_IDLE)
+	    mrpc_call_sending(call) != MRPC_LANE_IDLE)
 		return -EPIPE;
 	r = mrpc_compressors_choose(call->compressors, name, &compressor);
 	if (r < 0)
