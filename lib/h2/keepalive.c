@@ -106,20 +106,20 @@ void mrpc_keepalive_wake(struct mrpc_conn *conn)
 }
 
 /* Twice what this connection had, not what the channel has: several connections may be told at once.
- */
+ * An error, as that is what is logged by default [A8]. */
 void mrpc_keepalive_rebuked(struct mrpc_conn *conn)
 {
 	struct minirpc_keepalive *owner = conn->keepalive_owner;
 	minirpc_time twice = mrpc_time_add(conn->keepalive.time, conn->keepalive.time);
 
 	if (owner == NULL || conn->keepalive.time == MINIRPC_NEVER) {
-		mrpc_log(conn->place.log, MINIRPC_LOG_WARNING, "%s: too_many_pings",
+		mrpc_log(conn->place.log, MINIRPC_LOG_ERROR, "%s: too_many_pings",
 			 conn->peer == NULL ? "?" : conn->peer);
 		return;
 	}
 	if (twice > owner->time)
 		owner->time = twice;
-	mrpc_log(conn->place.log, MINIRPC_LOG_WARNING,
+	mrpc_log(conn->place.log, MINIRPC_LOG_ERROR,
 		 "%s: too_many_pings: keepalive is %lld s from now on",
 		 conn->peer == NULL ? "?" : conn->peer, (long long)(owner->time / MINIRPC_S(1)));
 }

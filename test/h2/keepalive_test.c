@@ -506,21 +506,21 @@ END_TEST
 
 /* ---- A client that is told ---- */
 
-static int warnings;
-static char warning[256];
+static int errors;
+static char error_line[256];
 
 static void note(enum minirpc_log_level level, const char *line, void *user)
 {
 	(void)user;
-	if (level > MINIRPC_LOG_WARNING)
+	if (level > MINIRPC_LOG_ERROR)
 		return;
-	warnings++;
-	strncpy(warning, line, sizeof warning - 1);
+	errors++;
+	strncpy(error_line, line, sizeof error_line - 1);
 }
 
 START_TEST(K_3_a_client_that_is_told_doubles_its_time_and_says_so)
 {
-	static const struct mrpc_log log = { .fn = note, .level = MINIRPC_LOG_WARNING };
+	static const struct mrpc_log log = { .fn = note, .level = MINIRPC_LOG_ERROR };
 	static const struct {
 		minirpc_time time;
 		uint32_t code;
@@ -543,14 +543,14 @@ START_TEST(K_3_a_client_that_is_told_doubles_its_time_and_says_so)
 		bool is_told = cases[i].code == NGHTTP2_ENHANCE_YOUR_CALM &&
 			       strcmp(cases[i].text, "too_many_pings") == 0;
 
-		warnings = 0;
+		errors = 0;
 		raw->conn->place.log = &log;
 		raw_goaway(raw, 0, cases[i].code, cases[i].text);
 		raw_send(raw);
 		ck_assert_int_eq(raw->pair->client_keepalive.time, cases[i].then);
-		ck_assert_int_eq(warnings, is_told);
+		ck_assert_int_eq(errors, is_told);
 		if (is_told)
-			ck_assert_ptr_nonnull(strstr(warning, "too_many_pings"));
+			ck_assert_ptr_nonnull(strstr(error_line, "too_many_pings"));
 		raw_free(raw);
 	}
 }

@@ -103,7 +103,7 @@ def prepare_go():
     options = ['paths=source_relative', 'Mcache.proto=interop/rpc']
     run('protoc', f'-I{os.path.dirname(PROTO)}', f'--go_out={source}/rpc', f'--go-grpc_out={source}/rpc',
         *[f'--{lang}_opt={option}' for lang in ('go', 'go-grpc') for option in options], PROTO, env=env)
-    run('go', 'install', './client', './server', './talk', './judge', './caller', cwd=source, env=env, timeout=600)
+    run('go', 'install', './client', './server', './talk', './judge', './caller', './keepalive', cwd=source, env=env, timeout=600)
     version = run('go', 'list', '-m', 'google.golang.org/grpc', cwd=source, env=env).split()[-1]
     print(f'  grpc-go {version}', flush=True)
     return binaries
