@@ -19,6 +19,7 @@ from interop.grpc import run as grpc_interop
 from interop.h2spec import run as h2spec
 from interop.proxies import run as proxies
 from interop.retry import run as retry
+from interop.keepalive import run as keepalive
 import docs
 import spec_map
 import walls
@@ -172,6 +173,7 @@ def main():
         add('retries', retry.run(os.path.abspath(BUILD)))
         sh('test/install', 'proxies')
         add('proxies', proxies.run(BUILD))
+        add('keepalive', keepalive.run(BUILD, everything))
     if everything:
         add('every place of the sweep', meson_tests(BUILD, 'sweep', '--suite=sweep', '--timeout-multiplier=20',
                                                     env={'SWEEP_STEP': '1'}))

@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +20,23 @@ static minirpc_server *server;
 static minirpc_channel *channel;
 static char target[64];
 
-static void listen_on(uint16_t port)
+static void listen_with(minirpc_server *one, uint16_t port)
 {
 	char address[32];
 
-	ck_assert_int_eq(minirpc_server_new(&server, loop, NULL), 0);
-	pair_serve(server);
+	pair_serve(one);
 	snprintf(address, sizeof address, "127.0.0.1:%u", port);
 	ck_assert_int_eq(
-		minirpc_server_listen(server, address,
+		minirpc_server_listen(one, address,
 				      &(struct minirpc_listen_options){ .ret_port = &port }),
 		0);
 	snprintf(target, sizeof target, "ipv4:127.0.0.1:%u", port);
+}
+
+static void listen_on(uint16_t port)
+{
+	ck_assert_int_eq(minirpc_server_new(&server, loop, NULL), 0);
+	listen_with(server, port);
 }
 
 /* A socket on a port of its own that listens, or not, and never says anything. */
@@ -73,6 +80,48 @@ static void teardown(void)
 	minirpc_server_free(server);
 	minirpc_loop_free(loop);
 }
+
+/* Sockets of this process that have a TCP_USER_TIMEOUT. */
+static int user_timeouts(unsigned *ret_ms)
+{
+	int count = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		unsigned ms = 0;
+		socklen_t len = sizeof ms;
+
+		if (getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len) == 0 && ms > 0) {
+			*ret_ms = ms;
+			count++;
+		}
+	}
+	return count;
+}
+
+/* [A18, K-1] Of both ends of the connection, both here: the server's keepalive is off. */
+START_TEST(A18_only_with_keepalive_a_client_has_a_user_timeout)
+{
+	for (int with = 0; with < 2; with++) {
+		struct probe probe = { 0 };
+		unsigned ms = 0;
+
+		ck_assert_int_eq(minirpc_server_new(&server, loop,
+						    &(struct minirpc_server_options){
+							    .keepalive = { .time = MINIRPC_NEVER } }),
+				 0);
+		listen_with(server, 0);
+		connect_with(&(struct minirpc_channel_options){
+			.keepalive = { .time = with ? MINIRPC_S(60) : 0, .timeout = MINIRPC_S(7) } });
+		probe_call(&probe, channel, &echo, NULL);
+		minirpc_call_wait(probe.call);
+		ck_assert_int_eq(probe.code, MINIRPC_OK);
+		ck_assert_int_eq(user_timeouts(&ms), with);
+		ck_assert_uint_eq(ms, with ? 7000 : 0);
+		channel = minirpc_channel_free(channel);
+		server = minirpc_server_free(server);
+	}
+}
+END_TEST
 
 static bool is_state(enum minirpc_channel_state state)
 {
@@ -459,6 +508,7 @@ Suite *suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, A18_only_with_keepalive_a_client_has_a_user_timeout);
 	tcase_add_test(t, a_call_connects_and_runs);
 	tcase_add_test(t, a_name_is_resolved_and_connected_to);
 	tcase_add_test(t, connect_makes_the_channel_ready_without_a_call);

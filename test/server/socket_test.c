@@ -5,8 +5,12 @@
 
 #include "io/poll_loop.h"
 
+#include "io/link_own.h"
+#include "server/server.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -114,6 +118,40 @@ START_TEST(a_peer_that_says_nothing_is_closed_when_the_handshake_time_is_over)
 	minirpc_server_counts(server, &counts);
 	ck_assert_uint_eq(counts.closed_handshake, 1);
 	close(fd);
+}
+END_TEST
+
+/* While keepalive is on, which it is unless told otherwise. */
+START_TEST(A18_what_is_sent_may_stay_unacknowledged_for_the_timeout)
+{
+	static const struct {
+		struct minirpc_keepalive keepalive;
+		unsigned ms;
+	} cases[] = {
+		{ { .timeout = 0 }, 20000 },
+		{ { .timeout = MINIRPC_MS(1500) }, 1500 },
+		{ { .timeout = MINIRPC_MS(1500) + 1 }, 1501 }, /* 0 would mean the system's */
+		{ { .timeout = MINIRPC_S(86400) * 365 }, INT32_MAX },
+		{ { .time = MINIRPC_NEVER }, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct mrpc_server_connection *connection;
+		unsigned ms = 1;
+		socklen_t len = sizeof ms;
+		int fd;
+
+		open_server(&(struct minirpc_server_options){ .keepalive = cases[i].keepalive });
+		fd = dial();
+		connection = mrpc_container(server->connections.next, struct mrpc_server_connection,
+					    node);
+		ck_assert_int_eq(getsockopt(connection->link->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+					    &len),
+				 0);
+		ck_assert_uint_eq(ms, cases[i].ms);
+		close(fd);
+		server = minirpc_server_free(server);
+	}
 }
 END_TEST
 
@@ -269,6 +307,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_peer_that_says_nothing_is_closed_when_the_handshake_time_is_over);
+	tcase_add_test(t, A18_what_is_sent_may_stay_unacknowledged_for_the_timeout);
 	tcase_add_test(t, connections_come_and_go_in_the_log);
 	tcase_add_test(t, stopping_closes_everything_within_a_second);
 	tcase_add_test(t, a_drain_ends_with_its_grace_whatever_peers_do);
