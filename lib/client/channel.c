@@ -162,7 +162,9 @@ int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop, const
 		goto err_own_loop;
 	if (options->tls != NULL)
 		channel->tls = minirpc_tls_ref(options->tls);
-	r = mrpc_channel_configure(channel, options);
+	r = mrpc_channel_take_balancers(channel, options);
+	if (r == 0)
+		r = mrpc_channel_configure(channel, options);
 	if (r == 0)
 		r = configure_calls(channel, options);
 	if (r == 0)

@@ -97,6 +97,9 @@ void mrpc_channel_rest(minirpc_channel *channel, minirpc_call *call);
  * once there are no calls. */
 int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 			       const struct minirpc_channel_options *options);
+/* Before the service config is read. Returns 0, -EINVAL, -ENOMEM. */
+int mrpc_channel_take_balancers(minirpc_channel *channel,
+				const struct minirpc_channel_options *options);
 void mrpc_channel_end_servers(minirpc_channel *channel);
 
 void mrpc_channel_set_state(minirpc_channel *channel, enum minirpc_channel_state state);

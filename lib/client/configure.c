@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "client/channel.h"
 #include "client/config.h"
+#include "client/policy_config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,22 +34,26 @@ static void choose(minirpc_channel *channel)
 			  rest == NULL ? 0 : rest->token_ratio);
 }
 
-/* [L-3] The first policy that is known counts; a list of strangers is a mistake. */
+/* [L-3] The first policy that is known counts, and must like its config; a list of strangers is a mistake. */
 static int check_policies(const struct mrpc_config *config, const char *name,
 			  const struct minirpc_balancer_use *own, char *error, size_t error_size)
 {
 	const struct mrpc_config_policy *policies;
-	size_t count;
+	const char *sentence = "no such policy is known";
+	size_t count, at = 0;
+	int r = -EINVAL;
 
 	policies = mrpc_config_policies(config, &count);
-	for (size_t i = 0; i < count; i++)
-		if (mrpc_balancer_find(own, policies[i].name) != NULL)
-			return 0;
 	if (count == 0)
 		return 0;
-	if (error != NULL && error_size > 0)
-		snprintf(error, error_size, "%s: no such policy is known", name);
-	return -EINVAL;
+	while (at < count && mrpc_balancer_find(own, policies[at].name) == NULL)
+		at++;
+	if (at < count)
+		r = mrpc_policy_config_check(policies[at].name, policies[at].config, &sentence);
+	if (r == -EINVAL && error != NULL && error_size > 0)
+		snprintf(error, error_size, "%s%s%.60s: %s", name, at < count ? "." : "",
+			 at < count ? policies[at].name : "", sentence);
+	return r;
 }
 
 static int read_json(struct mrpc_config **ret_config, const char *json, unsigned max_attempts,

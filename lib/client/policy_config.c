@@ -53,3 +53,21 @@ int mrpc_policy_config_u32(const char *config, const char *name, uint32_t *ret)
 	json_decref(object.value);
 	return r;
 }
+
+int mrpc_policy_config_check(const char *policy, const char *config, const char **ret_sentence)
+{
+	uint32_t choice = MRPC_CHOICE_MIN;
+	bool shuffle;
+	int r = 0;
+
+	if (strcmp(policy, "pick_first") == 0) {
+		*ret_sentence = "shuffleAddressList must be true or false";
+		r = mrpc_policy_config_bool(config, "shuffleAddressList", &shuffle);
+	} else if (strcmp(policy, "least_request") == 0) {
+		*ret_sentence = "choiceCount must be a whole number of at least 2";
+		r = mrpc_policy_config_u32(config, "choiceCount", &choice);
+		if (r == 0 && choice < MRPC_CHOICE_MIN)
+			r = -EINVAL;
+	}
+	return r;
+}

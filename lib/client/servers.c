@@ -79,8 +79,8 @@ const struct minirpc_balancer_use *mrpc_balancer_find(const struct minirpc_balan
 {
 	static const struct minirpc_balancer_use built_in[] = {
 		{ &mrpc_pick_first, NULL },
-		
-		
+		{ &mrpc_round_robin, NULL },
+		{ &mrpc_least_request, NULL },
 	};
 
 	for (const struct minirpc_balancer_use *use = own; use != NULL && use->balancer != NULL;
@@ -297,8 +297,10 @@ static void on_idle_timer(struct mrpc_timer *timer, minirpc_time now)
 
 /* ---- Beginning and end ---- */
 
-static int copy_balancers(minirpc_channel *channel, const struct minirpc_balancer_use *own)
+int mrpc_channel_take_balancers(minirpc_channel *channel,
+				const struct minirpc_channel_options *options)
 {
+	const struct minirpc_balancer_use *own = options->balancers;
 	size_t count = 0;
 
 	if (own == NULL)
@@ -399,9 +401,6 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 		.on_change = mrpc_balancing_on_change,
 		.user = channel,
 	};
-	r = copy_balancers(channel, options->balancers);
-	if (r < 0)
-		return r;
 	if (options->load_balancing != NULL) {
 		if (mrpc_balancer_find(channel->balancers, options->load_balancing) == NULL)
 			return -EINVAL;
