@@ -412,6 +412,30 @@ static void what_inflates_beyond_the_limit_ends_its_call(struct world *w)
 	world_expect(w, world_served(w)->call == NULL);
 }
 
+/* The channel's config may not be there when memory is short; then the calls' own deadlines count. */
+static void a_config_ends_a_call_and_another_one_lets_the_next_pass(struct world *w)
+{
+	static const char brief[] =
+		"{\"methodConfig\":[{\"name\":[{}],\"timeout\":\"0.05s\",\"waitForReady\":true,"
+		"\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"0.01s\",\"maxBackoff\":"
+		"\"1s\","
+		"\"backoffMultiplier\":2,\"retryableStatusCodes\":[\"UNAVAILABLE\"]}}]}";
+	struct probe *first, *second;
+	minirpc_call *held;
+
+	minirpc_channel_set_service_config(w->channel, brief, NULL, 0);
+	held = open_call(w, &world_hold, &first);
+	(void)held;
+	world_settle(w);
+	minirpc_channel_set_service_config(w->channel, "{\"methodConfig\":[]}", NULL, 0);
+	world_expect(w, first->ends == 0);
+	world_advance(w, MINIRPC_MS(50));
+	world_expect(w, first->ends == 1 && first->code == MINIRPC_DEADLINE_EXCEEDED);
+	world_request(open_call(w, &world_echo, &second), "hello");
+	wait_for_the_end(w);
+	world_expect(w, second->code == MINIRPC_OK);
+}
+
 const struct story stories[] = {
 	{ "a_unary_call_is_answered", a_unary_call_is_answered },
 	{ "an_error_brings_its_text_and_trailers", an_error_brings_its_text_and_trailers },
@@ -439,5 +463,7 @@ const struct story stories[] = {
 	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },
 	{ "what_a_draining_server_disowns_it_has_not_done",
 	  what_a_draining_server_disowns_it_has_not_done },
+	{ "a_config_ends_a_call_and_another_one_lets_the_next_pass",
+	  a_config_ends_a_call_and_another_one_lets_the_next_pass },
 };
 const size_t story_count = sizeof stories / sizeof *stories;
