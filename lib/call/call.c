@@ -428,6 +428,7 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
 	}
 	if (mrpc_call_is_over(call) || call->in.state == MRPC_LANE_ENDED)
 		return;
+	call->unprocessed = unprocessed;
 	if (starts_over(call, status, unprocessed))
 		return;
 	call->committed = true;

@@ -71,6 +71,8 @@ struct mrpc_call_transport_ops {
 	void (*detach)(void *transport, struct minirpc_call *call);
 	/* Optional: where to count for the connection, and its owner. */
 	void (*count_refused)(void *transport, enum mrpc_refused what);
+	/* Optional: the peer's certificate, where call->certificate does not say it. */
+	const void *(*certificate)(void *transport, size_t *ret_len);
 };
 
 struct minirpc_call {
@@ -127,6 +129,7 @@ struct minirpc_call {
 	unsigned attempts; /* attached so many times */
 	bool never_left;   /* client: the transport sets this before an unprocessed end when it sent
 			      nothing of this attempt [R-4] */
+	bool unprocessed; /* client: the last attempt was certainly not seen by the server */
 	bool started_over; /* client: the one transparent retry after a refusal is used up */
 
 	/* Client: the policies for further attempts; NULL: none. They live as long as config, or as
@@ -143,6 +146,14 @@ struct minirpc_call {
 	struct mrpc_replay *replay; /* the owner's; NULL: none */
 	size_t replay_held;         /* of it, by this call */
 
+	/* Client: each attempt is a call of its own, and this one's transport is what joins them, see
+	 * client/hedge.c. */
+	bool carried;
+	bool dropped; /* by the balancer: not to be repeated [L-4] */
+	const struct minirpc_use *attempt_uses; /* of its own interceptors those that are for each attempt; NULL: none */
+	/* An attempt of such a call: takes the messages that come in, as they are, in place of on_message. */
+	void (*relay)(struct minirpc_call *call, struct mrpc_part *part);
+
 	size_t max_receive_message, max_send_message, max_replay;
 	const struct minirpc_conn_limits *limits;
 	struct minirpc_conn_counts *counts; /* the owner's, NULL: none */
@@ -155,6 +166,7 @@ struct minirpc_call {
 	struct mrpc_chain *chain;    /* its interceptors; NULL: none */
 	int left;                    /* events before others get their turn */
 	bool was_compressed;         /* the message delivered last */
+	bool late_compression;       /* client: what is sent is compressed by its attempts, behind their interceptors */
 	bool plain;                  /* the next messages are not compressed [C-5] */
 
 	/* These are cleared by their own init. */
@@ -252,6 +264,15 @@ void mrpc_call_received_half_close(struct minirpc_call *call);
  * is copied. `unprocessed` as in attempt_failed. The transport detaches after this. */
 void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_status *status,
 			    bool abrupt, bool unprocessed);
+
+/* ---- Whoever carries a call by others ---- */
+
+/* The send rule; what is refused is followed by on_writable. */
+bool mrpc_call_has_room(struct minirpc_call *call);
+
+/* Sends a message that was made for another call: compressed as it says, or to be compressed behind the
+ * interceptors. Takes ownership unless it fails. Returns 0 or -EPIPE. */
+int mrpc_call_give(struct minirpc_call *call, struct mrpc_part *part);
 
 /* ---- The owner's verbs ---- */
 

@@ -525,7 +525,8 @@ static void push_message(struct mrpc_chain *chain)
 
 	chain->sent.part = NULL;
 	chain->outbox.bytes -= chain->weight;
-	if (part->compressed && part->len > 0 && call->out_compressor != NULL) {
+	if (part->compressed && part->len > 0 && call->out_compressor != NULL &&
+	    !call->late_compression) { /* which keeps its mark */
 		r = mrpc_part_compress(&part, call->out_compressor, call->place.pool,
 				       mrpc_part_data(whole), whole->len);
 		mrpc_part_free(whole);
@@ -533,7 +534,7 @@ static void push_message(struct mrpc_chain *chain)
 			fail_message(call, r);
 			return;
 		}
-	} else {
+	} else if (!call->late_compression) {
 		part->compressed = false;
 	}
 	if (mrpc_call_push_out(call, part) < 0)

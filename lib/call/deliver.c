@@ -124,6 +124,7 @@ static bool inflate(struct minirpc_call *call, struct mrpc_part **part)
 		refuse_message(call, r);
 		return false;
 	}
+	whole->inflated = true;
 	*part = whole;
 	return true;
 }
@@ -152,7 +153,7 @@ static bool deliver_shown(struct minirpc_call *call)
 
 		part = mrpc_lane_borrow(&call->in);
 		credit = part->credit;
-		if (part->compressed && !inflate(call, &part))
+		if (part->compressed && !part->inflated && !inflate(call, &part))
 			return true;
 		part->credit = credit;
 		mrpc_chain_begin(call->chain, MRPC_MESSAGE, part);
@@ -160,6 +161,10 @@ static bool deliver_shown(struct minirpc_call *call)
 	if (!mrpc_chain_receive(call->chain))
 		return true;
 	part = mrpc_chain_take(call->chain);
+	if (call->relay != NULL) {
+		call->relay(call, part);
+		return true;
+	}
 	mrpc_lane_settle(&call->in, part);
 	tell_message(call, part);
 	return true;
@@ -187,8 +192,12 @@ static bool deliver_message(struct minirpc_call *call)
 
 	if (call->chain != NULL)
 		return deliver_shown(call);
+	if (call->relay != NULL) {
+		call->relay(call, mrpc_lane_borrow(&call->in));
+		return true;
+	}
 	part = mrpc_lane_take(&call->in);
-	if (part->compressed && !inflate(call, &part))
+	if (part->compressed && !part->inflated && !inflate(call, &part))
 		return true;
 	tell_message(call, part);
 	return true;

@@ -145,6 +145,7 @@ int minirpc_hook_set_message(minirpc_hook *hook, const void *data, size_t len)
 	if (len > 0)
 		memcpy(mrpc_part_data(part), data, len);
 	part->compressed = passage->part->compressed;
+	part->inflated = passage->part->inflated;
 	part->credit = passage->part->credit;
 	mrpc_part_free(passage->part);
 	passage->part = part;

@@ -244,6 +244,20 @@ void mrpc_lane_settle(struct mrpc_lane *lane, const struct mrpc_part *part)
 		wake_writer(lane);
 }
 
+void mrpc_lane_repay(struct mrpc_lane *lane, size_t credit, bool all)
+{
+	bool heard = credit > 0 || (all && lane->awaited && lane->cursor == NULL);
+
+	lane->taken += credit;
+	if (all) {
+		lane->lent = false;
+		if (lane->cursor == NULL)
+			lane->awaited = false;
+	}
+	if (heard)
+		wake_writer(lane);
+}
+
 bool mrpc_lane_is_over(const struct mrpc_lane *lane)
 {
 	return lane->over;

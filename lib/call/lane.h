@@ -83,6 +83,10 @@ struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane);
 struct mrpc_part *mrpc_lane_borrow(struct mrpc_lane *lane);
 void mrpc_lane_settle(struct mrpc_lane *lane, const struct mrpc_part *part);
 
+/* For a writer that is fed from another lane, whose parts it pushed on, credit and all: so much of it has been
+ * read at the end of the line; `all`: and nothing is left there. Until then that lane counts as lent. */
+void mrpc_lane_repay(struct mrpc_lane *lane, size_t credit, bool all);
+
 /* True once the end has been read. */
 bool mrpc_lane_is_over(const struct mrpc_lane *lane);
 

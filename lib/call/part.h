@@ -20,6 +20,7 @@ struct mrpc_part {
 	struct mrpc_part *next;
 	enum mrpc_part_kind kind;
 	bool compressed; /* MESSAGE: it travelled, or is to travel, compressed */
+	bool inflated;   /* MESSAGE: it was, and `compressed` only tells how it travelled */
 	bool embedded;   /* lives in its lane (headers, end); not to be freed */
 	size_t len;      /* MESSAGE: bytes of data */
 	size_t capacity; /* MESSAGE: room for data */

@@ -70,16 +70,36 @@ int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
 
 static int push(struct minirpc_call *call, struct mrpc_part *part)
 {
-	if (call->chain == NULL)
-		return mrpc_call_push_out(call, part);
-	mrpc_chain_push(call->chain, part);
-	return 0;
+	if (call->chain != NULL) {
+		mrpc_chain_push(call->chain, part);
+		return 0;
+	}
+	if (call->late_compression)
+		part->compressed = call->out_compressor != NULL && !call->plain;
+	return mrpc_call_push_out(call, part);
+}
+
+bool mrpc_call_has_room(struct minirpc_call *call)
+{
+	if (has_room(call))
+		return true;
+	call->want_room = true;
+	return false;
+}
+
+int mrpc_call_give(struct minirpc_call *call, struct mrpc_part *part)
+{
+	if (is_closed(call))
+		return -EPIPE;
+	call->plain = !part->compressed; /* for the interceptors */
+	return push(call, part);
 }
 
 /* An empty message would only grow. Interceptors see it before it is. */
 static bool is_compressed(const struct minirpc_call *call, size_t len)
 {
-	return call->out_compressor != NULL && !call->plain && len > 0 && call->chain == NULL;
+	return call->out_compressor != NULL && !call->plain && len > 0 && call->chain == NULL &&
+	       !call->late_compression;
 }
 
 static int compress(const struct minirpc_call *call, struct mrpc_part **ret_part, const void *data,
@@ -384,6 +404,8 @@ const char *minirpc_call_peer(const minirpc_call *call)
 
 const void *minirpc_call_peer_certificate(const minirpc_call *call, size_t *ret_len)
 {
+	if (call->transport_ops != NULL && call->transport_ops->certificate != NULL)
+		return call->transport_ops->certificate(call->transport, ret_len);
 	*ret_len = call->certificate_len;
 	return call->certificate;
 }

@@ -9,6 +9,7 @@
 #include "client/channel.h"
 
 #include "client/authority.h"
+#include "client/hedge.h"
 #include "client/retry.h"
 #include "wire/header.h"
 
@@ -113,6 +114,22 @@ static const struct mrpc_call_owner_ops owner_ops = {
 	.wait = wait_until,
 };
 
+/* An attempt of a call that is carried: whoever carries it hears of its end as of any event. */
+static void attempt_over(minirpc_call *call)
+{
+	minirpc_channel *channel = call->owner;
+
+	channel->last_over = channel->loop->now;
+	mrpc_balancing_call_over(call, call->in_status.message != NULL ? call->in_status.code
+								       : MINIRPC_CANCELLED);
+	mrpc_list_remove(&call->owner_node);
+}
+
+static void attempt_ready(minirpc_call *call);
+
+static const struct mrpc_call_owner_ops attempt_ops = { .over = attempt_over,
+							.ready = attempt_ready };
+
 /* For what is left of calls whose channel is gone, in a delivery that is under way. */
 static bool orphan_failed(minirpc_call *call, const struct minirpc_status *status, bool unprocessed)
 {
@@ -160,6 +177,7 @@ static void fail_without_connection(minirpc_channel *channel, minirpc_call *call
 	char text[MRPC_UNAVAILABLE_TEXT];
 
 	mrpc_channel_unavailable(channel, text);
+	call->dropped = dropped;
 	if (dropped)
 		mrpc_call_kill(call, MINIRPC_UNAVAILABLE, text);
 	else
@@ -239,10 +257,36 @@ static int start(minirpc_channel *channel, minirpc_call *call)
 	return failed;
 }
 
+/* An attempt's headers have passed the interceptors. */
+static void attempt_ready(minirpc_call *call)
+{
+	if (start(call->owner, call) < 0)
+		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+int mrpc_channel_attempt(minirpc_channel *channel, minirpc_call *call)
+{
+	call->owner = channel;
+	call->owner_ops = &attempt_ops;
+	if (call->chain == NULL)
+		return start(channel, call);
+	runs(channel, call);
+	return 0;
+}
+
+/* Itself, or by attempts. */
+static int begin(minirpc_channel *channel, minirpc_call *call)
+{
+	if (!call->carried)
+		return start(channel, call);
+	runs(channel, call);
+	return call->gone ? 0 : mrpc_hedge_start(channel, call);
+}
+
 /* Its headers have passed the interceptors. */
 static void ready(minirpc_call *call)
 {
-	if (start(call->owner, call) < 0)
+	if (begin(call->owner, call) < 0)
 		mrpc_call_kill(call, MINIRPC_RESOURCE_EXHAUSTED, "out of memory");
 }
 
@@ -314,10 +358,13 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 		r = -E2BIG;
 		goto err_call;
 	}
-	if (channel->interceptors.count > 0 || options->interceptors != NULL)
+	if (channel->interceptors.count > 0 || options->interceptors != NULL) {
 		r = mrpc_call_intercept(call, &channel->interceptors, options->interceptors, false);
-	if (r < 0)
-		goto err_call;
+		if (r == 0)
+			r = mrpc_hedge_look(channel, call, options->interceptors);
+		if (r < 0)
+			goto err_call;
+	}
 	*ret_call = call;
 	return 0;
 
@@ -363,7 +410,7 @@ int minirpc_call_open(minirpc_call **ret_call, minirpc_channel *channel,
 	if (call->chain != NULL)
 		runs(channel, call); /* in the hands of its interceptors */
 	else
-		r = start(channel, call);
+		r = begin(channel, call);
 	if (r < 0) {
 		mrpc_call_drop(call);
 		return r;

@@ -88,6 +88,10 @@ void mrpc_channel_drop_calls(minirpc_channel *channel);
 /* A call wants a connection, again. */
 void mrpc_channel_wait(minirpc_channel *channel, minirpc_call *call);
 
+/* Begins with a call that is an attempt of another one, for hedge.c, which hears of its events. Returns 0, or
+ * -ENOMEM: it is as before. */
+int mrpc_channel_attempt(minirpc_channel *channel, minirpc_call *call);
+
 /* A call wants none for now. */
 void mrpc_channel_rest(minirpc_channel *channel, minirpc_call *call);
 

@@ -213,6 +213,8 @@ minirpc_time mrpc_channel_configure_call(minirpc_channel *channel, minirpc_call 
 		if (!channel->no_retry) {
 			call->retry = entry->retry;
 			call->hedging = entry->hedging;
+			if (call->hedging != NULL)
+				call->carried = true;
 		}
 	}
 	if (call->retry != NULL || call->hedging != NULL)

@@ -79,8 +79,7 @@ static minirpc_time backoff(struct mrpc_retry_plan *plan, minirpc_channel *chann
 	for (unsigned i = 0; i < plan->steps && span < max; i++)
 		span *= policy->backoff_multiplier;
 	plan->steps++;
-	return mrpc_jitter(&channel->random,
-			   span < max ? (minirpc_time)span : policy->max_backoff);
+	return mrpc_jitter(&channel->random, span < max ? (minirpc_time)span : policy->max_backoff);
 }
 
 static bool lists(const struct minirpc_retry_policy *policy, enum minirpc_code code)
@@ -158,7 +157,8 @@ static struct mrpc_retry *begin(minirpc_call *call)
 	if (retry != NULL)
 		return retry;
 	retry = mrpc_arena_alloc(&call->arena, sizeof *retry);
-	if (retry == NULL || mrpc_timer_bind(&retry->timer, call->deadline_timer.bound, on_timer) < 0)
+	if (retry == NULL ||
+	    mrpc_timer_bind(&retry->timer, call->deadline_timer.bound, on_timer) < 0)
 		return NULL;
 	retry->plan = (struct mrpc_retry_plan){ .policy = call->retry, .attempts = 1 };
 	retry->call = call;

@@ -23,8 +23,7 @@ void mrpc_throttle_set(struct mrpc_throttle *throttle, double max_tokens, double
 	throttle->ratio = thousandths(token_ratio, TOKENS_MAX * TOKEN);
 	throttle->tokens = throttle->max;
 	if (before.max > 0)
-		throttle->tokens =
-			(uint32_t)((uint64_t)throttle->max * before.tokens / before.max);
+		throttle->tokens = (uint32_t)((uint64_t)throttle->max * before.tokens / before.max);
 }
 
 void mrpc_throttle_failed(struct mrpc_throttle *throttle)

@@ -23,8 +23,14 @@ static const struct minirpc_retry_policy policy = {
 };
 
 /* Fails so often as there are entries before the OK. */
-#define FAILURE { .code = MINIRPC_UNAVAILABLE }
-#define SUCCESS { .code = MINIRPC_OK }
+#define FAILURE                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_UNAVAILABLE                                                        \
+	}
+#define SUCCESS                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_OK                                                                 \
+	}
 
 static void open_with(const struct minirpc_retry_policy *retry, double max_tokens,
 		      const struct minirpc_channel_options *more)
@@ -102,7 +108,8 @@ static void note_attempts(struct probe *p)
 
 START_TEST(a_call_on_a_connection_that_breaks_is_repeated_on_the_next)
 {
-	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .hangs = true }, SUCCESS });
+	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .hangs = true },
+					  SUCCESS });
 	ck_assert_uint_eq(flaky.count, 1);
 	pair_cut(&pair);
 	pair_settle(&pair);
@@ -124,10 +131,10 @@ START_TEST(a_server_that_cannot_be_reached_fails_attempts)
 	};
 	minirpc_channel *channel;
 
-	ck_assert_int_eq(minirpc_channel_new(&channel, pair.loop, "unix:/nonexistent/socket",
-					     &(struct minirpc_channel_options){
-						     .service_config = &config }),
-			 0);
+	ck_assert_int_eq(
+		minirpc_channel_new(&channel, pair.loop, "unix:/nonexistent/socket",
+				    &(struct minirpc_channel_options){ .service_config = &config }),
+		0);
 	probe = (struct probe){ .on_end = note_attempts };
 	probe_call(&probe, channel, &flaky_unary, NULL);
 	pair_settle(&pair);
@@ -248,7 +255,8 @@ static void keep_attempts(struct probe *p)
 	attempts_told = minirpc_call_attempt_count(p->call);
 	for (unsigned i = 0; i < attempts_told; i++) {
 		ck_assert(minirpc_call_attempt(p->call, i, &told[i]));
-		snprintf(told_texts[i], sizeof told_texts[i], "%s|%s", told[i].peer, told[i].message);
+		snprintf(told_texts[i], sizeof told_texts[i], "%s|%s", told[i].peer,
+			 told[i].message);
 	}
 }
 

@@ -7,13 +7,13 @@
 
 /* What the handler does with one attempt. */
 struct flaky_step {
-	enum minirpc_code code;     /* OK: echoes what it got, joined by commas */
-	const char *pushback;       /* grpc-retry-pushback-ms as it goes onto the wire; NULL: none */
+	enum minirpc_code code; /* OK: echoes what it got, joined by commas */
+	const char *pushback;   /* grpc-retry-pushback-ms as it goes onto the wire; NULL: none */
 	const char *second_pushback; /* one more field of it */
-	bool headers;               /* sends response headers first */
-	bool message;               /* sends a message first */
-	bool hangs;                 /* says nothing, until flaky_finish */
-	bool at_once;               /* when the headers are in; otherwise when the client has ended its side */
+	bool headers;                /* sends response headers first */
+	bool message;                /* sends a message first */
+	bool hangs;                  /* says nothing, until flaky_finish */
+	bool at_once; /* when the headers are in; otherwise when the client has ended its side */
 };
 
 enum { FLAKY_ATTEMPTS = 64 };

@@ -24,8 +24,14 @@ static const struct minirpc_retry_policy policy = {
 };
 
 /* Fails so often as there are entries before the OK. */
-#define FAILURE { .code = MINIRPC_UNAVAILABLE }
-#define SUCCESS { .code = MINIRPC_OK }
+#define FAILURE                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_UNAVAILABLE                                                        \
+	}
+#define SUCCESS                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_OK                                                                 \
+	}
 
 static void open_with(const struct minirpc_retry_policy *retry, double max_tokens,
 		      const struct minirpc_channel_options *more)
@@ -217,7 +223,9 @@ END_TEST
 
 START_TEST(R_6_retries_say_how_many_attempts_there_were_and_the_first_says_nothing)
 {
-	const struct flaky_step steps[] = { FAILURE, { .code = MINIRPC_ABORTED }, FAILURE, SUCCESS };
+	const struct flaky_step steps[] = {
+		FAILURE, { .code = MINIRPC_ABORTED }, FAILURE, SUCCESS
+	};
 
 	call(steps);
 	pass(MINIRPC_S(2));
@@ -236,8 +244,9 @@ END_TEST
 
 START_TEST(the_last_attempt_is_the_one_whose_status_is_told)
 {
-	const struct flaky_step steps[] = { FAILURE, FAILURE, FAILURE,
-					    { .code = MINIRPC_ABORTED }, SUCCESS };
+	const struct flaky_step steps[] = {
+		FAILURE, FAILURE, FAILURE, { .code = MINIRPC_ABORTED }, SUCCESS
+	};
 
 	call(steps);
 	pass(MINIRPC_S(5));
@@ -327,11 +336,8 @@ END_TEST
 START_TEST(R_5_pushback_is_exact_and_the_backoff_begins_anew)
 {
 	const struct flaky_step steps[] = {
-		FAILURE,
-		FAILURE,
-		{ .code = MINIRPC_UNAVAILABLE, .pushback = "777" },
-		FAILURE,
-		SUCCESS,
+		FAILURE, FAILURE, { .code = MINIRPC_UNAVAILABLE, .pushback = "777" },
+		FAILURE, SUCCESS,
 	};
 	struct minirpc_retry_policy five = policy;
 
@@ -366,9 +372,10 @@ END_TEST
 
 START_TEST(R_5_negative_or_unparsable_pushback_means_no)
 {
-	static const char *const texts[] = { "-1", "-2147483648", "-99999999999", "abc",  "",    "1s",
-					     "1.5", "0x10",	   "2147483648",   "99999999999999999999",
-					     "+5",  " 5" };
+	static const char *const texts[] = {
+		"-1",   "-2147483648", "-99999999999",         "abc", "",  "1s", "1.5",
+		"0x10", "2147483648",  "99999999999999999999", "+5",  " 5"
+	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		const struct flaky_step steps[] = {
@@ -385,7 +392,8 @@ START_TEST(R_5_negative_or_unparsable_pushback_means_no)
 	}
 	/* two of them are none */
 	call((const struct flaky_step[]){
-		{ .code = MINIRPC_UNAVAILABLE, .pushback = "1", .second_pushback = "1" }, SUCCESS });
+		{ .code = MINIRPC_UNAVAILABLE, .pushback = "1", .second_pushback = "1" },
+		SUCCESS });
 	pass(MINIRPC_S(2));
 	ck_assert_uint_eq(flaky.count, 1);
 }
@@ -428,13 +436,15 @@ END_TEST
 
 START_TEST(R_3_response_headers_commit_a_call)
 {
-	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .headers = true }, SUCCESS });
+	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .headers = true },
+					  SUCCESS });
 	pass(MINIRPC_S(2));
 	ck_assert_uint_eq(flaky.count, 1);
 	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
 	ck_assert_uint_eq(probe.headers, 1);
 
-	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .message = true }, SUCCESS });
+	call((const struct flaky_step[]){ { .code = MINIRPC_UNAVAILABLE, .message = true },
+					  SUCCESS });
 	pass(MINIRPC_S(2));
 	ck_assert_uint_eq(flaky.count, 1);
 	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
@@ -493,8 +503,9 @@ END_TEST
 
 START_TEST(R_3_a_channel_keeps_no_more_than_its_total)
 {
-	const struct flaky_step steps[] = { { .hangs = true }, { .hangs = true }, { .hangs = true },
-					    { .hangs = true }, SUCCESS };
+	const struct flaky_step steps[] = {
+		{ .hangs = true }, { .hangs = true }, { .hangs = true }, { .hangs = true }, SUCCESS
+	};
 	struct probe probes[4] = { 0 };
 	const struct flaky_step step = FAILURE;
 
@@ -577,7 +588,8 @@ START_TEST(R_7_what_costs_a_token)
 	open_with(&policy, 1000, NULL);
 	call((const struct flaky_step[]){ { .code = MINIRPC_INTERNAL }, SUCCESS });
 	ck_assert_uint_eq(pair.channel->throttle.tokens, 1000000); /* the request's own fault */
-	call((const struct flaky_step[]){ { .code = MINIRPC_INTERNAL, .pushback = "-1" }, SUCCESS });
+	call((const struct flaky_step[]){ { .code = MINIRPC_INTERNAL, .pushback = "-1" },
+					  SUCCESS });
 	ck_assert_uint_eq(pair.channel->throttle.tokens, 999000); /* the server said no */
 	call((const struct flaky_step[]){ { .code = MINIRPC_ABORTED, .pushback = "nonsense" },
 					  SUCCESS });
@@ -759,7 +771,8 @@ Suite *suite(void)
 	tcase_add_test(t, R_5_pushback_makes_no_code_retryable_and_gives_no_further_attempt);
 	t = new_case(s, "commit");
 	tcase_add_test(t, R_3_response_headers_commit_a_call);
-	tcase_add_test(t, R_3_the_requests_of_a_stream_are_sent_again_and_those_that_came_meanwhile);
+	tcase_add_test(t,
+		       R_3_the_requests_of_a_stream_are_sent_again_and_those_that_came_meanwhile);
 	tcase_add_test(t, R_3_what_overflows_the_replay_buffer_commits);
 	tcase_add_test(t, R_3_a_channel_keeps_no_more_than_its_total);
 	tcase_add_test(t, a_compressed_request_is_sent_again_as_it_was);

@@ -73,7 +73,8 @@ START_TEST(R_7_it_is_never_below_nothing_nor_above_full)
 	failures(100);
 	ck_assert_uint_eq(throttle.tokens, 0);
 	successes(50);
-	ck_assert(!mrpc_throttle_allows(&throttle)); /* 5.0 exactly, for all that 0.1 is no double */
+	ck_assert(
+		!mrpc_throttle_allows(&throttle)); /* 5.0 exactly, for all that 0.1 is no double */
 	successes(1);
 	ck_assert(mrpc_throttle_allows(&throttle));
 	successes(1000);
