@@ -8,8 +8,8 @@
  *	r = rpc_cache_get_wait(channel, &request, NULL, &response, &status);
  *	minirpc_channel_free(channel);
  *
- * Targets [L-1]: "host:port", "dns:///host:port" (port 443 when missing), "ipv4:1.2.3.4:5",
- * "ipv6:[::1]:5", "unix:/path" (also "unix:relative" and "unix:///path"), "unix-abstract:name", "vsock:cid:port",
+ * Targets [L-1]: "host:port", "dns:///host:port" (port 443 when missing), "dns://10.0.0.1/host:port" (asks that
+ * server), "ipv4:1.2.3.4:5", "ipv6:[::1]:5", "unix:/path" (also "unix:relative" and "unix:///path"), "unix-abstract:name", "vsock:cid:port",
  * "list:name" (minirpc_channel_set_addresses), schemes of your own (resolver.h), and
  * "attached:name" for connections whose bytes the host moves (conn.h). ipv4 and ipv6 take a list:
  * "ipv4:10.0.0.1:5,10.0.0.2:5". */
@@ -82,7 +82,8 @@ struct minirpc_channel_options {
 				       pick_first; a service config goes first [L-3] */
 	const struct minirpc_balancer_use *balancers; /* your own; ended by an empty entry */
 	const struct minirpc_resolver_use *resolvers; /* your own; ended by an empty entry */
-	minirpc_time min_resolution_interval;         /* between two look-ups of a name; 0: 30 s */
+	minirpc_time min_resolution_interval; /* between two look-ups of a name, also when its records' TTL
+						 is shorter; 0: 30 s */
 	minirpc_time
 		idle_timeout; /* without calls for so long the channel closes its connections and is
 				      IDLE; 0: 30 min [B-2]; MINIRPC_NEVER: never */
