@@ -5,7 +5,7 @@
 
 #include <minirpc/loop.h>
 
-#define POLL_LOOP_MAX 16
+#define POLL_LOOP_MAX 24
 
 struct poll_entry {
 	int fd; /* -1: free */
