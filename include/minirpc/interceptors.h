@@ -96,6 +96,9 @@ struct minirpc_credentials_options {
 	/* Credentials go over TLS only: a call over clear text ends UNAUTHENTICATED and nothing is sent,
 	 * unless you mean this. Whoever is in between can then be you; a warning in the log says so. */
 	bool allow_plaintext;
+	/* Asked for each attempt of a call: another attempt has credentials of its own, and a failure to get
+	 * them may be repeated by the retry policy, after the rule of S-5. Otherwise once for each call. */
+	bool per_attempt;
 	void *reserved[4]; /* leave 0 */
 };
 

@@ -392,6 +392,14 @@ static const struct minirpc_interceptor interceptor = {
 	.on_close = on_close,
 };
 
+static const struct minirpc_interceptor interceptor_per_attempt = {
+	.name = "credentials",
+	.data_size = sizeof(struct guest),
+	.per_attempt = true,
+	.on_send = on_send,
+	.on_close = on_close,
+};
+
 /* ---- The object ---- */
 
 int minirpc_credentials_new(minirpc_credentials **ret_credentials,
@@ -477,5 +485,7 @@ minirpc_credentials *minirpc_credentials_free(minirpc_credentials *credentials)
 
 struct minirpc_use minirpc_credentials_use(minirpc_credentials *credentials)
 {
-	return (struct minirpc_use){ &interceptor, credentials };
+	return (struct minirpc_use){ credentials->options.per_attempt ? &interceptor_per_attempt
+								      : &interceptor,
+				     credentials };
 }

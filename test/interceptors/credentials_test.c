@@ -367,6 +367,53 @@ START_TEST(a_call_that_is_over_does_not_need_its_answer_any_more)
 }
 END_TEST
 
+START_TEST(each_attempt_asks_if_that_is_meant_and_a_failure_is_an_attempt) /* S-5, R-1 */
+{
+	static const char config[] =
+		"{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":3,"
+		"\"initialBackoff\":\"0.01s\",\"maxBackoff\":\"0.01s\",\"backoffMultiplier\":1,"
+		"\"retryableStatusCodes\":[\"UNAVAILABLE\",\"NOT_FOUND\"]}}]}";
+	struct minirpc_status status = { .code = MINIRPC_UNAVAILABLE, .message = "away" };
+	struct minirpc_use uses[2] = { { NULL } };
+	struct probe probe = { 0 };
+
+	ck_assert_int_eq(
+		minirpc_credentials_new(&credentials,
+					&(struct minirpc_credentials_options){
+						.get = get, .user = &asked, .per_attempt = true }),
+		0);
+	uses[0] = minirpc_credentials_use(credentials);
+	pair_open_on(&pair, &loop_options, NULL,
+		     &(struct minirpc_channel_options){
+			     .tls = tls, .service_config_json = config, .interceptors = uses });
+	pair.secure = true;
+	ck_assert_int_eq(minirpc_server_add(pair.server, &who_method, &who_events, NULL, NULL), 0);
+	pair_connect(&pair);
+	start(&probe);
+	ck_assert_uint_eq(asked.gets, 1);
+	ck_assert_str_eq(asked.path, "/t.T/who");
+	minirpc_credentials_refuse(asked.last, &status);
+	pair_settle(&pair);
+	pair_advance(&pair, MINIRPC_MS(20));
+	ck_assert_uint_eq(probe.ends, 0);
+	ck_assert_uint_eq(asked.gets, 2);
+	minirpc_credentials_answer_bearer(asked.last, SECRET, 0);
+	pair_settle(&pair);
+	ck_assert_int_eq(probe.code, MINIRPC_ABORTED);
+	ck_assert_str_eq(who.authorization, "Bearer " SECRET);
+
+	/* NOT_FOUND is INTERNAL before the policy looks at it. */
+	status.code = MINIRPC_NOT_FOUND;
+	start(&probe);
+	minirpc_credentials_refuse(asked.last, &status);
+	pair_settle(&pair);
+	pair_advance(&pair, MINIRPC_MS(20));
+	ck_assert_int_eq(probe.code, MINIRPC_INTERNAL);
+	ck_assert_uint_eq(asked.gets, 3);
+	ck_assert_uint_eq(server_counts().calls_started, 1);
+}
+END_TEST
+
 /* ---- Shared ---- */
 
 START_TEST(those_that_wait_share_one_answer_and_later_ones_use_it)
@@ -634,6 +681,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_failure_is_unauthenticated_or_what_the_source_may_say);
 	tcase_add_test(t, what_is_no_metadata_ends_the_call);
 	tcase_add_test(t, a_call_that_is_over_does_not_need_its_answer_any_more);
+	tcase_add_test(t, each_attempt_asks_if_that_is_meant_and_a_failure_is_an_attempt);
 	tcase_add_test(t, those_that_wait_share_one_answer_and_later_ones_use_it);
 	tcase_add_test(t, it_is_renewed_before_its_end_while_the_old_one_serves);
 	tcase_add_test(t, one_that_has_expired_is_never_sent);

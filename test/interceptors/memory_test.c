@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum { CALLS = 4 };
+
+static bool per_attempt;
 static size_t story_n;
 
 static struct probe probes[CALLS];
@@ -90,7 +92,8 @@ static int make(struct objects *objects)
 	const struct minirpc_call_log_options log = { .on_record = count_record };
 	const struct minirpc_credentials_options credentials = { .get = get,
 								 .shared = true,
-								 .allow_plaintext = true };
+								 .allow_plaintext = true,
+								 .per_attempt = per_attempt };
 	const struct minirpc_auth_options auth = { .check = check };
 	const struct minirpc_limiter_options limiter = { .max_calls = 2, .per_second = 1 };
 	int r;
@@ -188,12 +191,14 @@ static void every_allocation_fails(bool forever)
 
 START_TEST(each_allocation_fails_once)
 {
+	per_attempt = _i;
 	every_allocation_fails(false);
 }
 END_TEST
 
 START_TEST(from_each_allocation_on_all_fail)
 {
+	per_attempt = _i;
 	every_allocation_fails(true);
 }
 END_TEST
@@ -204,8 +209,8 @@ Suite *suite(void)
 	TCase *t = tcase_create("memory");
 
 	tcase_set_timeout(t, 100);
-	tcase_add_test(t, each_allocation_fails_once);
-	tcase_add_test(t, from_each_allocation_on_all_fail);
+	tcase_add_loop_test(t, each_allocation_fails_once, 0, 2);
+	tcase_add_loop_test(t, from_each_allocation_on_all_fail, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
