@@ -123,6 +123,8 @@ struct minirpc_call {
 	void *owner; /* client: the channel. server: the server (for minirpc_call_server) */
 	struct mrpc_list owner_node; /* in the owner's list of calls */
 	void *picked; /* client, the channel's: whom to tell when the attempt is over */
+	unsigned char verdict; /* client, the channel's: what the policy said inside minirpc_call_open, and
+				  is done in a turn; 0: nothing */
 	struct minirpc_call *parent;
 	struct mrpc_list parent_node;
 	struct mrpc_list children;

@@ -220,6 +220,12 @@ static void serve_one(minirpc_channel *channel, minirpc_call *call)
 		runs(channel, call);
 		return; /* about to be told its end */
 	}
+	if (call->verdict != 0) {
+		pick = (enum minirpc_pick)call->verdict;
+		call->verdict = 0;
+		settle(channel, call, pick);
+		return;
+	}
 	pick = place(channel, call, &failed);
 	settle(channel, call, failed < 0 ? MINIRPC_PICK_COMPLETE : pick);
 	if (failed < 0)
@@ -252,9 +258,16 @@ static int start(minirpc_channel *channel, minirpc_call *call)
 		return 0;
 	}
 	pick = mrpc_balancing_place(channel->balancing, call, &failed);
-	if (failed == 0)
+	if (failed < 0)
+		return failed;
+	if (pick != MINIRPC_PICK_FAIL && pick != MINIRPC_PICK_DROP) {
 		settle(channel, call, pick);
-	return failed;
+		return 0;
+	}
+	/* In a turn: the caller shall not find that his call is over when he sends his request. */
+	call->verdict = (unsigned char)pick;
+	mrpc_channel_wait(channel, call);
+	return 0;
 }
 
 /* An attempt's headers have passed the interceptors. */

@@ -206,7 +206,9 @@ int mrpc_connection_attached(struct mrpc_connection **ret_connection,
 	struct mrpc_connection *connection;
 	int r;
 
-	r = new_connection(&connection, subchannel, options->peer != NULL ? options->peer : "", 0);
+	r = new_connection(&connection, subchannel, options->peer != NULL ? options->peer : "",
+			   subchannel->under_way ? subchannel->deadline - subchannel->config->loop->now
+						 : 0);
 	if (r < 0)
 		return r;
 	r = mrpc_host_conn_new(&connection->host, subchannel->config->loop,
