@@ -296,6 +296,10 @@ def metadata(bench):
     as_its_head_says(bench, 'metadata')
 
 
+def interceptor(bench):
+    as_its_head_says(bench, 'interceptor')
+
+
 def rich_errors(bench):
     as_its_head_says(bench, 'rich_errors')
 
@@ -751,7 +755,7 @@ def a_slow_reader_costs_the_server_nothing(bench):
             raise Wrong(f'the client grew to {client_most / MIB:.1f} MiB')
 
 
-CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, demo_server_lets_calls_end, deadline_cancel, metadata, rich_errors, compress, service_config, resolver, tls, credentials, pipe,
+CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, demo_server_lets_calls_end, deadline_cancel, metadata, interceptor, rich_errors, compress, service_config, resolver, tls, credentials, pipe,
          threads, a_wrong_command_line_exits_with_2, help_and_version, what_cannot_be_exits_with_1, as_in_the_talk, values_are_any_bytes,
          json_for_machines, keys_have_1_to_1024_bytes, values_have_a_limit, the_store_has_a_memory_quota, accounts_have_a_quota_of_keys,
          a_dry_run_has_no_effect, calls_are_logged_without_what_is_in_them, safe_calls_are_repeated_and_others_are_not,

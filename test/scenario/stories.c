@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "scenario/stories.h"
 
+#include <minirpc/interceptor.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -434,6 +436,90 @@ static void a_config_ends_a_call_and_another_one_lets_the_next_pass(struct world
 	world_request(open_call(w, &world_echo, &second), "hello");
 	wait_for_the_end(w);
 	world_expect(w, second->code == MINIRPC_OK);
+/* ---- Interceptors ---- */
+
+/* Holds every part of its call, in both directions, until the story resumes it; stops it at `stop`. */
+struct holder {
+	minirpc_hook *hook; /* NULL: nothing seen yet, or closed */
+	int parts, closes, stop;
+};
+
+static enum minirpc_verdict hold_part(minirpc_hook *hook, const struct minirpc_part *part,
+				      void *user)
+{
+	struct holder *holder = user;
+
+	(void)part;
+	ck_assert_int_eq(holder->closes, 0);
+	holder->hook = hook;
+	if (++holder->parts != holder->stop)
+		return MINIRPC_HOLD;
+	minirpc_hook_set_status(hook, &(struct minirpc_status){ MINIRPC_ABORTED, "stopped" });
+	return MINIRPC_STOP;
+}
+
+static void hold_close(minirpc_hook *hook, const struct minirpc_status *status, void *user)
+{
+	struct holder *holder = user;
+
+	(void)status;
+	ck_assert_ptr_eq(holder->hook, hook);
+	holder->hook = NULL;
+	holder->closes++;
+}
+
+static const struct minirpc_interceptor holding = {
+	.name = "holding",
+	.on_send = hold_part,
+	.on_receive = hold_part,
+	.on_close = hold_close,
+};
+
+/* A chat under two holders; each part goes on only when both have been asked to let it. */
+static void chat_held(struct world *w, struct probe *probe, struct holder holders[2])
+{
+	const struct minirpc_use uses[] = { { &holding, &holders[0] },
+					    { &holding, &holders[1] },
+					    { NULL } };
+	const struct minirpc_call_options options = { .timeout = MINIRPC_S(30),
+						      .interceptors = uses };
+	minirpc_call *call = world_call_with(w, &world_chat, &options, probe);
+
+	world_request(call, "hello");
+	world_settle(w);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 2; i++)
+			if (holders[i].hook != NULL) {
+				minirpc_hook_resume(holders[i].hook, true, NULL);
+				minirpc_hook_resume(holders[i].hook, false, NULL);
+			}
+		world_settle(w);
+	}
+	wait_for_the_end(w);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(holders[i].closes, holders[i].parts > 0);
+}
+
+static void interceptors_hold_and_resume_every_part(struct world *w)
+{
+	struct holder holders[2] = { { 0 }, { 0 } };
+	struct probe *probe = new_probe();
+
+	chat_held(w, probe, holders);
+	world_expect(w, probe->code == MINIRPC_OK && strcmp(probe->last, "hello") == 0);
+	world_expect(w, holders[0].parts == 6 && holders[1].parts == 6);
+}
+
+static void an_interceptor_stops_a_call_at_each_of_its_parts(struct world *w)
+{
+	for (int stop = 1; stop <= 6; stop++) {
+		struct holder holders[2] = { { 0 }, { .stop = stop } };
+		struct probe *probe = new_probe();
+
+		chat_held(w, probe, holders);
+		world_expect(w, probe->code == MINIRPC_ABORTED);
+		world_expect(w, holders[1].parts == stop);
+	}
 }
 
 const struct story stories[] = {
@@ -458,6 +544,9 @@ const struct story stories[] = {
 	{ "large_messages_that_shrink_arrive_whole", large_messages_that_shrink_arrive_whole },
 	{ "what_inflates_beyond_the_limit_ends_its_call",
 	  what_inflates_beyond_the_limit_ends_its_call },
+	{ "interceptors_hold_and_resume_every_part", interceptors_hold_and_resume_every_part },
+	{ "an_interceptor_stops_a_call_at_each_of_its_parts",
+	  an_interceptor_stops_a_call_at_each_of_its_parts },
 	{ "a_lost_connection_ends_its_calls", a_lost_connection_ends_its_calls },
 	{ "metadata_travels_both_ways", metadata_travels_both_ways },
 	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },
