@@ -436,6 +436,8 @@ static void a_config_ends_a_call_and_another_one_lets_the_next_pass(struct world
 	world_request(open_call(w, &world_echo, &second), "hello");
 	wait_for_the_end(w);
 	world_expect(w, second->code == MINIRPC_OK);
+}
+
 /* ---- Interceptors ---- */
 
 /* Holds every part of its call, in both directions, until the story resumes it; stops it at `stop`. */
