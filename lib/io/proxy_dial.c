@@ -138,10 +138,12 @@ static void copy_status_line(char text[4 * STATUS_LINE_MAX + 1], const char *hea
 	for (size_t i = 0; i < len && i < STATUS_LINE_MAX; i++) {
 		if (header[i] == '\r' || header[i] == '\n')
 			break;
-		if (header[i] >= 0x20 && header[i] < 0x7F)
+		if (header[i] >= 0x20 && header[i] < 0x7F) {
 			*to++ = header[i];
-		else
-			to += sprintf(to, "\\x%02X", (unsigned char)header[i]);
+			continue;
+		}
+		snprintf(to, 5, "\\x%02X", (unsigned)(unsigned char)header[i]);
+		to += 4;
 	}
 	*to = '\0';
 }
