@@ -326,6 +326,36 @@ def credentials(bench):
     contains(bench.run('credentials', 'cert.pem', 'nothing.pem', expect=1, cwd=bench.scratch)[1], 'nothing.pem')
 
 
+def proxy(bench):
+    if code_lines('proxy') > 125:
+        raise Wrong(f'proxy has {code_lines("proxy")} lines of code')
+    with bench.server('hello_server', 'localhost:0') as behind, bench.server('proxy', 'localhost:0', behind.address) as front:
+        as_its_head_says(bench, 'hello_client', front.address)
+        behind.kill()
+        contains(bench.run('hello_client', front.address, expect=1)[1], 'UNAVAILABLE: ')
+        front.kill()
+    with bench.server('demo_server', 'localhost:0') as behind, bench.server('proxy', 'localhost:0', behind.address) as front:
+        for name in ('server_stream', 'client_stream', 'chat'):
+            as_its_head_says(bench, name, front.address)
+        contains(bench.run('server_stream', front.address, '2', '1', expect=1)[1], 'INVALID_ARGUMENT: ')
+        numbers = [str(n) for n in range(1, 20001)]  # more than the queue of a call holds
+        same(bench.run('client_stream', front.address, *numbers)[0], b'200010000\n')
+        front.kill()
+    with bench.cached() as behind, bench.server('proxy', 'localhost:0', behind.address) as front:
+        bench.store(front, 'key', b'x' * 3 * MIB)
+        same(bench.ctl(front, 'get', 'key')[0], b'x' * 3 * MIB)
+        for n in range(30):
+            bench.store(behind, f'key {n}', b'y' * MIB)
+        # A reader that stops holds off the cache behind the proxy, which keeps next to nothing.
+        with bench.dump(front) as reader:
+            time.sleep(0.5)
+            if not bench.has_asan and front.rss() > 24 * MIB:
+                raise Wrong(f'the proxy has {front.rss() >> 20} MiB')
+            status, out, _ = reader.end()
+            same((status, len(out) > 30 * MIB), (0, True))
+        front.kill()
+
+
 def pipe(bench):
     as_its_head_says(bench, 'pipe')
 
@@ -763,7 +793,7 @@ CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, de
          compressed_values_are_the_same, addresses_of_every_kind, a_deadline_ends_the_call_on_time, a_server_that_is_away, progress_when_asked, load_refuses_what_is_no_line,
          accountsd_is_killed_in_a_store, accountsd_comes_back, cached_is_killed_in_a_dump, nobody_reads_a_dump, sigterm_lets_calls_end,
          a_second_signal_stops_at_once, a_second_signal_ends_a_store_that_waits, a_dump_shows_the_store_as_it_was,
-         a_slow_reader_costs_the_server_nothing]
+         a_slow_reader_costs_the_server_nothing, proxy]
 
 
 def run(build='build-test', everything=False, only=()):

@@ -35,7 +35,7 @@ typedef struct minirpc_call minirpc_call;
 typedef struct minirpc_channel minirpc_channel;
 
 /* What is known of a method before any call of it. Must stay valid, unchanged, as long as a server
- * or a call uses it; generated code has them static. */
+ * has it; minirpc_call_open copies what it needs. Generated code has them static. */
 enum {
 	MINIRPC_CLIENT_STREAMING = 1, /* any number of requests; otherwise exactly one [W-15] */
 	MINIRPC_SERVER_STREAMING =
@@ -142,6 +142,11 @@ MINIRPC_API int minirpc_call_wait(minirpc_call *call);
  * be compressed). A compressed message weighs what is left of it; limits look at what you give. */
 MINIRPC_API int minirpc_call_send(minirpc_call *call, const void *data, size_t len);
 
+/* Whether minirpc_call_send would take a message now. False: one on_writable follows when there is room.
+ * For proxies, which pause whoever sends instead of keeping what he sent. True also when nothing can be sent
+ * any more, which minirpc_call_send then says. */
+MINIRPC_API bool minirpc_call_has_room(minirpc_call *call);
+
 /* As minirpc_call_send, without the copy: `write` is called once, at once, and must fill exactly
  * len bytes. */
 MINIRPC_API int minirpc_call_send_with(minirpc_call *call, size_t len,
@@ -231,6 +236,13 @@ MINIRPC_API int minirpc_call_set_principal(minirpc_call *call, const char *princ
 
 /* Metadata that came in; NULL before on_headers. The server's also shows "user-agent". */
 MINIRPC_API const struct minirpc_metadata *minirpc_call_headers(const minirpc_call *call);
+
+/* What of metadata that came in can be sent on, for .metadata, minirpc_call_send_headers or _set_trailers of
+ * another call: without what belongs to one hop (user-agent, grpc-...), and without values that gRPC does not
+ * send [M-1, M-4]. The array lives as long as this call, its texts as long as the metadata. NULL: no
+ * memory. */
+MINIRPC_API const struct minirpc_field *
+minirpc_call_forward(minirpc_call *call, const struct minirpc_metadata *metadata);
 
 /* Client, in on_end: trailing metadata; NULL when there was none. */
 MINIRPC_API const struct minirpc_metadata *minirpc_call_trailers(const minirpc_call *call);

@@ -17,6 +17,19 @@ const char *minirpc_call_subtype(const minirpc_call *call)
 	return type == NULL ? "proto" : type + sizeof MRPC_CONTENT_TYPE;
 }
 
+const struct minirpc_field *minirpc_call_forward(minirpc_call *call,
+						 const struct minirpc_metadata *metadata)
+{
+	size_t count = minirpc_metadata_count(metadata), kept = 0;
+	struct minirpc_field *fields;
+
+	fields = mrpc_arena_alloc(&call->arena, (count + 1) * sizeof *fields); /* zeroed: it is ended */
+	for (size_t i = 0; fields != NULL && i < count; i++)
+		if (mrpc_metadata_field_is_valid(&metadata->fields[i]))
+			fields[kept++] = metadata->fields[i];
+	return fields;
+}
+
 bool minirpc_call_is_secure(const minirpc_call *call)
 {
 	return call->secure;

@@ -122,7 +122,7 @@ static size_t value_len(const struct minirpc_field *field)
 	return strlen(field->value);
 }
 
-static bool is_acceptable(const struct minirpc_field *field)
+bool mrpc_metadata_field_is_valid(const struct minirpc_field *field)
 {
 	size_t len = strlen(field->key);
 
@@ -141,7 +141,7 @@ int mrpc_metadata_add_all(struct minirpc_metadata *metadata, const struct minirp
 	if (fields == NULL)
 		return 0;
 	for (const struct minirpc_field *field = fields; field->key != NULL; field++)
-		if (!is_acceptable(field))
+		if (!mrpc_metadata_field_is_valid(field))
 			return -EINVAL;
 	for (const struct minirpc_field *field = fields; field->key != NULL; field++) {
 		r = mrpc_metadata_add(metadata, field->key, strlen(field->key), field->value,

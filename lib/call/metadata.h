@@ -31,6 +31,8 @@ void mrpc_metadata_remove(struct minirpc_metadata *metadata, const char *key, si
 bool mrpc_metadata_key_is_valid(const char *key, size_t len);
 /* M-4 and HTTP/2's own: may not be set by a user. */
 bool mrpc_metadata_key_is_reserved(const char *key, size_t len);
+/* Both, and a value that may go with the key. */
+bool mrpc_metadata_field_is_valid(const struct minirpc_field *field);
 bool mrpc_metadata_key_is_binary(const char *key, size_t len);
 bool mrpc_metadata_value_is_valid(const void *value, size_t len);
 

@@ -37,6 +37,14 @@ static int may_send(struct minirpc_call *call, size_t len)
 	return 0;
 }
 
+bool minirpc_call_has_room(minirpc_call *call)
+{
+	if (is_closed(call) || has_room(call))
+		return true;
+	call->want_room = true;
+	return false;
+}
+
 /* For another attempt, within the call's limit and that of all calls together. */
 static bool may_keep(struct minirpc_call *call, const struct mrpc_part *part)
 {

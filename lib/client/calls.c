@@ -345,7 +345,6 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 	r = mrpc_call_new(&call, MRPC_CLIENT, &config);
 	if (r < 0)
 		return r;
-	call->method = method;
 	call->flags = method->flags;
 	call->wait_for_ready = options->wait_for_ready;
 	r = mrpc_call_set_path(call, method->path, strlen(method->path));

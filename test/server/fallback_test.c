@@ -198,6 +198,85 @@ START_TEST(there_is_one_fallback_and_it_goes_with_the_server)
 }
 END_TEST
 
+/* ---- For proxies ---- */
+
+static const struct minirpc_method front = {
+	.path = "/t.T/front", .flags = MINIRPC_CLIENT_STREAMING | MINIRPC_SERVER_STREAMING
+};
+static minirpc_call *front_call;
+static unsigned rooms;
+
+static void keep_call(minirpc_call *call, const struct minirpc_metadata *metadata, void *user)
+{
+	(void)metadata;
+	(void)user;
+	front_call = call;
+}
+
+static void note_room(minirpc_call *call, void *user)
+{
+	(void)call;
+	(void)user;
+	rooms++;
+}
+
+static const struct minirpc_call_events keeping = { .on_headers = keep_call,
+						    .on_writable = note_room,
+						    .on_end = give_back };
+
+START_TEST(M_4_what_is_sent_on_is_what_may_be_sent)
+{
+	const struct minirpc_field metadata[] = {
+		{ "a", "1" }, { "a", "2" }, { "raw-bin", "\0\xff", 2 }, { "empty", "" }, { 0 }
+	};
+	const struct minirpc_field *fields;
+	struct probe probe = { 0 };
+
+	ck_assert_int_eq(minirpc_server_add(pair.server, &front, &keeping, NULL, NULL), 0);
+	probe_call(&probe, pair.channel, &front,
+		   &(struct minirpc_call_options){ .metadata = metadata });
+	pair_settle(&pair);
+	/* there is also a user-agent, which is the last hop's */
+	ck_assert_uint_eq(minirpc_metadata_count(minirpc_call_headers(front_call)), 5);
+	fields = minirpc_call_forward(front_call, minirpc_call_headers(front_call));
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_str_eq(fields[i].key, metadata[i].key);
+		ck_assert_mem_eq(fields[i].value, metadata[i].value, fields[i].len);
+	}
+	ck_assert_uint_eq(fields[2].len, 2);
+	ck_assert_ptr_null(fields[4].key);
+	ck_assert_ptr_null(minirpc_call_forward(front_call, NULL)->key);
+	ck_assert_int_eq(minirpc_call_send_headers(front_call, fields), 0);
+	minirpc_call_cancel(probe.call);
+}
+END_TEST
+
+START_TEST(has_room_says_what_send_would_and_asks_for_on_writable)
+{
+	static char text[64 << 10];
+	struct probe probe = { 0 };
+
+	rooms = 0;
+	ck_assert_int_eq(minirpc_server_add(pair.server, &front, &keeping, NULL, NULL), 0);
+	probe_call(&probe, pair.channel, &front, NULL);
+	pair_settle(&pair);
+	ck_assert(minirpc_call_has_room(front_call));
+	pair.server_end.held = true;
+	ck_assert_int_eq(minirpc_call_send(front_call, text, sizeof text - 5 - 1), 0);
+	ck_assert(minirpc_call_has_room(front_call));
+	ck_assert_int_eq(minirpc_call_send(front_call, "", 0), 0); /* now it is at its limit */
+	ck_assert(!minirpc_call_has_room(front_call));
+	ck_assert_int_eq(minirpc_call_send(front_call, "", 0), -EAGAIN);
+	pair_settle(&pair);
+	pair_release(&pair);
+	pair_settle(&pair);
+	ck_assert_uint_eq(rooms, 1);
+	ck_assert(minirpc_call_has_room(front_call));
+	minirpc_call_cancel(probe.call);
+	pair_settle(&pair);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("server/fallback");
@@ -213,6 +292,8 @@ Suite *suite(void)
 	tcase_add_test(t, a_fallback_takes_whatever_nobody_else_has);
 	tcase_add_test(t, a_service_goes_before_the_fallback);
 	tcase_add_test(t, there_is_one_fallback_and_it_goes_with_the_server);
+	tcase_add_test(t, M_4_what_is_sent_on_is_what_may_be_sent);
+	tcase_add_test(t, has_room_says_what_send_would_and_asks_for_on_writable);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -162,6 +162,36 @@ class Ours(Family):
         return Server(command + (['--use_tls', f'--tls_cert_file={tls["cert"]}', f'--tls_key_file={tls["key"]}'] if tls else []))
 
 
+class Behind(Ours):
+    """Our server with examples/proxy.c in front of it; the proxy speaks clear text."""
+    title = 'proxy > libminirpc'
+    server_cases = [case for case in ALL if case not in ORCA + ['pick_first_unary']]  # reports come from whoever is asked
+
+    def prepare(self):
+        super().prepare()
+        self.server_cases = Behind.server_cases
+        self.proxy = os.path.join(self.build, 'examples', 'proxy')
+        if not os.path.exists(self.proxy):
+            raise Skip('the examples are not built')
+
+    def start(self, tls):
+        behind = super().start(None)
+        try:
+            front = Server([self.proxy, 'localhost:0', f'localhost:{behind.port}'])
+        except Skip:
+            behind.__exit__()
+            raise
+        front.behind = behind
+        return front
+
+    @staticmethod
+    def stop(front):
+        """Both: the proxy knows no goodbye. What the server said."""
+        front.process.kill()
+        front.process.wait()
+        return front.behind.stop()
+
+
 def go_install(program, folder):
     """Builds a program of the grpc-go module."""
     if shutil.which('go') is None:
@@ -339,13 +369,25 @@ def pair(report, client, server, transport, tls):
                                         [batch for batch in batches if set(batch) <= set(cases)]):
                     for case, why in results.items():
                         report.note(column, transport, case, why)
-            if isinstance(server, Ours):
+            if isinstance(server, Behind):
+                status, said = server.stop(running)
+                good = status == 0 and re.search(r'; open: 0 calls, 0 connections; forgotten: 0 calls$', said, re.M)
+                report.note(column, transport, 'nothing is left', None if good else f'exit {status}: {said[-300:]!r}')
+            elif isinstance(server, Ours):
                 nothing_is_left(report, column, transport, tls, server, running)
     except Skip as why:
         report.skip(f'{column}, {transport}', str(why))
         return
-    if isinstance(server, Ours) and 'pick_first_unary' in client.client_cases:
+    if isinstance(server, Ours) and not isinstance(server, Behind) and 'pick_first_unary' in client.client_cases:
         pick_first(report, column, client, server, transport, tls)
+
+
+def proxied(report, build, family):
+    """A family's client through our transparent proxy."""
+    try:
+        pair(report, family, Behind(build, None), 'clear', None)
+    except Skip as why:
+        report.skip(f'{family.title} through the proxy', str(why))
 
 
 def nothing_is_left(report, column, transport, tls, ours, server):
@@ -426,7 +468,8 @@ suite, against the programs of other families and against each other, with the o
 against ourselves. `./test/run` does so with grpc-go and grpcio in CI and with all with `--all`; on grpcio, which has no interop
 programs on PyPI, they are ours (`grpcio_peer.py`). "nothing is left" means that after all cases our
 server answered an ordinary call, had no call or connection open and none forgotten, and ended cleanly. half_duplex, response_intervals
-and unsupported_type are ours: duties of a server that no case of the suite asks for.
+and unsupported_type are ours: duties of a server that no case of the suite asks for. "proxy > libminirpc" is our server with the
+transparent proxy of `examples/proxy.c` in front of it, clear text.
 
 Not run: cacheable_unary (a proxy that caches GET; no client has it any more), the cases with cloud credentials (compute_engine_creds,
 service_account_creds, jwt_token_creds, oauth2_auth_token, per_rpc_creds, google_default_credentials: their servers fill in a user name
@@ -488,6 +531,8 @@ def run(build, everything=False, names=(), write=False):
                 pair(report, family, ours, transport, tls)
                 if family is not ours:
                     pair(report, ours, family, transport, tls)
+            if name in ('ours', 'go', 'grpcio'):
+                proxied(report, build, family)
     if 'rude' in wanted:
         rude(report, ours)
     print(as_text(report), flush=True)
