@@ -246,23 +246,25 @@ START_TEST(the_deadline_ends_a_call_whose_interceptor_never_resumes)
 }
 END_TEST
 
-/* The client has no deadline any more that could be faster: the server answers by itself [D-3], also
- * when no handler knows of the call yet. */
+/* The client's reset is late: the server answers by itself [D-3], with trailers (a reset would be 13 bytes),
+ * also when no handler knows of the call yet. */
 START_TEST(a_server_answers_when_the_deadline_finds_a_part_held)
 {
 	const struct spot *spot = &spots[_i];
 	struct world *w = open_world(false);
 	struct probe probe = { 0 };
+	size_t before;
 
-	if (spot->script != &t)
-		return;
+	ck_assert_ptr_eq(spot->script, &t);
 	set_verdict(spot, MINIRPC_HOLD);
-	w->down.delay = MINIRPC_S(1); /* what the client's deadline is compared with comes late */
 	chat(w, &probe);
+	w->up.delay = MINIRPC_S(1);
+	before = w->down.moved;
 	world_advance(w, MINIRPC_S(30));
-	world_advance(w, MINIRPC_S(2));
-	ck_assert_int_eq(probe.code, MINIRPC_DEADLINE_EXCEEDED);
+	ck_assert_int_gt(w->down.moved, before + 30);
 	ck_assert_int_eq(s.closes, 1);
+	ck_assert_int_eq(s.code, MINIRPC_DEADLINE_EXCEEDED);
+	ck_assert_int_eq(probe.code, MINIRPC_DEADLINE_EXCEEDED);
 	close_world(w);
 }
 END_TEST
@@ -647,7 +649,8 @@ Suite *suite(void)
 	tcase_add_test(tests, a_server_stopped_in_the_middle_of_its_answer_says_so_in_trailers);
 	tcase_add_loop_test(tests, the_deadline_ends_a_call_whose_interceptor_never_resumes, 0,
 			    SPOTS);
-	tcase_add_loop_test(tests, a_server_answers_when_the_deadline_finds_a_part_held, 0, SPOTS);
+	tcase_add_loop_test(tests, a_server_answers_when_the_deadline_finds_a_part_held, SPOTS / 2,
+			    SPOTS);
 	tcase_add_loop_test(tests, a_call_can_be_cancelled_while_a_part_is_held, 0, SPOTS);
 	tcase_add_loop_test(tests, a_call_can_be_aborted_while_a_part_is_held, 0, SPOTS);
 	tcase_add_loop_test(tests, a_lost_connection_ends_both_while_a_part_is_held, 0, SPOTS);
