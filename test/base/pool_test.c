@@ -123,6 +123,46 @@ START_TEST(no_memory_is_told)
 }
 END_TEST
 
+START_TEST(an_account_gives_its_quota_and_not_a_byte_more)
+{
+	struct mrpc_pool *account = mrpc_pool_open(&pool, 1000);
+	void *a = mrpc_pool_alloc(account, 600), *b = mrpc_pool_alloc(account, 400), *c;
+
+	ck_assert(a != NULL && b != NULL);
+	ck_assert(!mrpc_pool_was_refused(account));
+	ck_assert_ptr_null(mrpc_pool_alloc(account, 1));
+	ck_assert(mrpc_pool_was_refused(account));
+	ck_assert(!mrpc_pool_was_refused(account));
+	ck_assert(!mrpc_pool_charge(account, 1));
+	c = mrpc_pool_alloc_anyway(account, 5000);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(account->used, 6000);
+	mrpc_pool_free(account, c, 5000);
+	mrpc_pool_free(account, b, 400);
+	ck_assert(mrpc_pool_charge(account, 400));
+	mrpc_pool_discharge(account, 400);
+	mrpc_pool_free(account, a, 600);
+	ck_assert_uint_eq(account->used, 0);
+	mrpc_pool_close(account);
+}
+END_TEST
+
+START_TEST(an_account_lives_until_everything_is_given_back)
+{
+	struct mrpc_pool *account = mrpc_pool_open(&pool, SIZE_MAX);
+	void *a = mrpc_pool_alloc(account, 300000), *b = mrpc_pool_alloc(account, 64);
+
+	mrpc_pool_close(account);
+	mrpc_pool_free(account, a, 300000);
+	ck_assert_uint_eq(account->used, 64);
+	mrpc_pool_free(account, b, 64); /* and with it the account, as teardown sees */
+	mrpc_pool_close(NULL);
+	alloc_fail_at(1, true);
+	ck_assert_ptr_null(mrpc_pool_open(&pool, 1));
+	alloc_fail_at(0, false);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("base/pool");
@@ -136,6 +176,8 @@ Suite *suite(void)
 	tcase_add_test(c, one_that_is_watched_keeps_nothing);
 	tcase_add_test(c, without_a_pool_it_is_plain_memory);
 	tcase_add_test(c, no_memory_is_told);
+	tcase_add_test(c, an_account_gives_its_quota_and_not_a_byte_more);
+	tcase_add_test(c, an_account_lives_until_everything_is_given_back);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -217,6 +217,105 @@ START_TEST(data_that_nobody_wants_gives_its_credit_back)
 }
 END_TEST
 
+/* ---- Large messages: one after the other ---- */
+
+#define LARGE 10000u
+#define WHOLE (5 + LARGE)
+#define PIECE 3000u
+
+static void begin_large(struct raw *raw, uint32_t id)
+{
+	static const uint8_t start[5 + PIECE] = { 0, 0, 0, LARGE >> 8, LARGE & 0xff };
+
+	raw_request(raw, id, END_HEADERS, "/t/stream", NULL);
+	raw_frame(raw, DATA, 0, id, start, sizeof start);
+	raw_send(raw);
+}
+
+static void end_large(struct raw *raw, uint32_t id)
+{
+	static const uint8_t zeros[PIECE];
+
+	for (size_t left = LARGE - PIECE; left > 0;) {
+		size_t len = left < PIECE ? left : PIECE;
+
+		raw_frame(raw, DATA, 0, id, zeros, len);
+		raw_send(raw);
+		left -= len;
+	}
+}
+
+static const struct mrpc_stream *stream_of(const struct raw *raw, uint32_t id)
+{
+	return nghttp2_session_get_stream_user_data(raw->conn->session, (int32_t)id);
+}
+
+static struct raw *client_of(uint32_t max_assembly)
+{
+	struct raw *raw = raw_client(&(struct minirpc_conn_limits){ .stream_window = 4096,
+								    .max_assembly = max_assembly });
+
+	raw->pair->hold = true;
+	return raw;
+}
+
+START_TEST(large_messages_at_the_limit_come_in_together_and_one_more_byte_waits)
+{
+	for (uint32_t less = 0; less < 2; less++) {
+		struct raw *raw = client_of(2 * WHOLE - less);
+
+		begin_large(raw, 1);
+		begin_large(raw, 3);
+		ck_assert_int_eq(raw_count(raw, WINDOW_UPDATE, 1), 1);
+		ck_assert_int_eq(raw_count(raw, WINDOW_UPDATE, 3), less == 0);
+		if (less > 0) /* no room is made for what may not come */
+			ck_assert_uint_le(stream_of(raw, 3)->deframer.part->capacity, 4096);
+		end_large(raw, 1);
+		ck_assert_int_eq(raw->pair->served[0].messages, 1);
+		ck_assert_int_ge(raw_count(raw, WINDOW_UPDATE, 3), 1);
+		end_large(raw, 3);
+		ck_assert_int_eq(raw->pair->served[1].messages, 1);
+		ck_assert_uint_eq(raw->conn->assembly, 0);
+		raw_free(raw);
+	}
+}
+END_TEST
+
+START_TEST(a_large_message_that_never_ends_makes_room_when_its_call_goes)
+{
+	struct raw *raw = client_of(WHOLE);
+
+	for (uint32_t id = 1; id <= 7; id += 2)
+		begin_large(raw, id);
+	for (uint32_t id = 1; id <= 7; id += 2) {
+		ck_assert_int_eq(raw_count(raw, WINDOW_UPDATE, id), 1);
+		if (id < 7)
+			ck_assert_int_eq(raw_count(raw, WINDOW_UPDATE, id + 2), 0);
+		raw_reset(raw, id, NGHTTP2_CANCEL);
+		raw_send(raw);
+	}
+	ck_assert_uint_eq(raw->conn->assembly, 0);
+	raw_free(raw);
+}
+END_TEST
+
+START_TEST(one_large_message_may_always_come_in_and_small_ones_need_not_ask)
+{
+	struct raw *raw = client_of(1);
+
+	begin_large(raw, 1);
+	raw_request(raw, 3, END_HEADERS, "/t/stream", NULL);
+	for (int i = 0; i < 100; i++) {
+		raw_message(raw, 3, 0, "small");
+		raw_send(raw);
+	}
+	ck_assert_int_eq(raw->pair->served[1].messages, 100);
+	end_large(raw, 1);
+	ck_assert_int_eq(raw->pair->served[0].messages, 1);
+	raw_free(raw);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *suite = suite_create("h2/window");
@@ -225,6 +324,9 @@ Suite *suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, a_hundred_thousand_calls_of_every_fate_leave_the_windows_whole);
 	tcase_add_test(tcase, data_that_nobody_wants_gives_its_credit_back);
+	tcase_add_test(tcase, large_messages_at_the_limit_come_in_together_and_one_more_byte_waits);
+	tcase_add_test(tcase, a_large_message_that_never_ends_makes_room_when_its_call_goes);
+	tcase_add_test(tcase, one_large_message_may_always_come_in_and_small_ones_need_not_ask);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
