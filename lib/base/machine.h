@@ -30,6 +30,9 @@ struct mrpc_machine_ops {
 	void (*tick)(struct mrpc_machine *machine, minirpc_time now);
 	/* False: do not read from the peer now. Becomes true again only in `sent` or `pending`. */
 	bool (*wants_receive)(const struct mrpc_machine *machine);
+	/* True: nothing will be received any more, nor be of use to a peer that has not heard us yet.
+	 * There may be last words for others. */
+	bool (*is_closed)(const struct mrpc_machine *machine);
 	/* True: nothing will be received or produced any more; close the transport once all
 	 * handed-over bytes have left. */
 	bool (*is_finished)(const struct mrpc_machine *machine);

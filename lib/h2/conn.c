@@ -238,10 +238,10 @@ static void reset_unrecorded(struct mrpc_conn *conn)
 
 static void settle_conn(struct mrpc_conn *conn)
 {
-	if (conn->settings_received) {
+	if (conn->settings_received && !conn->greeted) {
+		conn->greeted = true;
 		conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
-		if (conn->state == MRPC_CONN_OPENING)
-			mrpc_keepalive_begin(conn);
+		mrpc_keepalive_begin(conn);
 		mrpc_conn_set_state(conn, MRPC_CONN_READY, NULL);
 	}
 	if (conn->goaway_due) {
@@ -517,6 +517,12 @@ static bool wants_receive(const struct mrpc_machine *machine)
 	return !conn->dead && conn->state != MRPC_CONN_CLOSED && !is_behind(conn);
 }
 
+static bool is_closed(const struct mrpc_machine *machine)
+{
+	return mrpc_container((struct mrpc_machine *)(uintptr_t)machine, struct mrpc_conn, machine)
+		       ->state == MRPC_CONN_CLOSED;
+}
+
 static bool is_finished(const struct mrpc_machine *machine)
 {
 	const struct mrpc_conn *conn = mrpc_container((struct mrpc_machine *)(uintptr_t)machine,
@@ -548,6 +554,7 @@ static const struct mrpc_machine_ops machine_ops = {
 	.deadline = deadline,
 	.tick = tick,
 	.wants_receive = wants_receive,
+	.is_closed = is_closed,
 	.is_finished = is_finished,
 	.broke = broke,
 };
@@ -745,7 +752,6 @@ void mrpc_conn_drain_for(struct mrpc_conn *conn, const char *why)
 	conn->now = *conn->place.now; /* it may have been silent for long */
 	conn->drain_text = why;
 	conn->drain_begun = true;
-	conn->alarms[MRPC_ALARM_HANDSHAKE] = MINIRPC_NEVER;
 	mrpc_conn_set_state(conn, MRPC_CONN_DRAINING, NULL);
 	mrpc_drain_begin(conn);
 	mrpc_conn_touch(conn);

@@ -199,6 +199,7 @@ struct mrpc_conn {
 	/* recorded by callbacks, settled later */
 	enum mrpc_breach breach;
 	bool settings_received;
+	bool greeted; /* they have been settled */
 	bool goaway_received, goaway_due;
 	int32_t goaway_last;
 	int32_t last_taken; /* server: the last stream that our final GOAWAY names, once it is queued */

@@ -40,14 +40,18 @@ static inline void mrpc_link_wake(struct mrpc_link *link)
 }
 
 /* While OPEN: nothing will be received any more. */
-static inline bool mrpc_link_is_ended(const struct mrpc_link *link)
-{
-	return link->deaf || link->machine->ops->is_finished(link->machine);
-}
-
 static inline bool mrpc_link_is_handshaking(const struct mrpc_link *link)
 {
 	return link->tls != NULL && mrpc_tls_session_state(link->tls) == MRPC_TLS_HANDSHAKE;
+}
+
+/* In a handshake the machine's last words would wait for the peer, which may never finish it. */
+static inline bool mrpc_link_is_ended(const struct mrpc_link *link)
+{
+	const struct mrpc_machine_ops *ops = link->machine->ops;
+
+	return link->deaf || ops->is_finished(link->machine) ||
+	       (mrpc_link_is_handshaking(link) && ops->is_closed(link->machine));
 }
 
 /* ---- link_send.c ---- */

@@ -714,6 +714,28 @@ START_TEST(G_2_a_drain_does_not_mind_a_keepalive_under_way)
 }
 END_TEST
 
+START_TEST(K_2_a_drain_that_began_before_the_handshake_still_asks)
+{
+	struct raw *raw = raw_client_silent(NULL);
+
+	raw->pair->hold = true;
+	raw->conn->keepalive.time = 2 * HOUR;
+	mrpc_conn_drain(raw->conn);
+	raw_preface(raw);
+	raw_frame(raw, SETTINGS, 0, 0, NULL, 0);
+	raw_request(raw, 1, END_HEADERS, "/t/m", NULL);
+	raw_send(raw);
+	ck_assert_int_eq(raw->pair->accepted, 1);
+	pass(raw->pair, S(5));
+	raw_read(raw);
+	pass(raw->pair, 2 * HOUR - S(5) - 1);
+	ck_assert_uint_eq(pings(raw->conn), 1); /* the drain's own */
+	pass(raw->pair, 1);
+	ck_assert_uint_eq(pings(raw->conn), 2);
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(G_2_after_a_long_silence_the_peer_still_gets_its_5_s)
 {
 	struct pair *pair =
@@ -862,6 +884,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_goaway_waits_for_settings);
 	tcase_add_test(t, a_goaway_never_cuts_a_header_block);
 	tcase_add_test(t, G_2_a_drain_does_not_mind_a_keepalive_under_way);
+	tcase_add_test(t, K_2_a_drain_that_began_before_the_handshake_still_asks);
 	tcase_add_test(t, G_2_after_a_long_silence_the_peer_still_gets_its_5_s);
 	suite_add_tcase(s, t);
 

@@ -104,6 +104,7 @@ void fake_machine_init(struct fake_machine *fake, char letter, size_t to_send)
 		.deadline = deadline,
 		.tick = tick,
 		.wants_receive = wants_receive,
+		.is_closed = is_finished,
 		.is_finished = is_finished,
 		.broke = broke,
 	};

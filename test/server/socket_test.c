@@ -7,6 +7,7 @@
 
 #include "io/link_own.h"
 #include "server/server.h"
+#include "world/pki.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -212,6 +213,43 @@ START_TEST(a_drain_ends_with_its_grace_whatever_peers_do)
 }
 END_TEST
 
+/* Whoever does not even finish the TLS handshake keeps nobody waiting longer than that may take, also when
+ * its connection was to end anyway: nothing that we have to say can reach it. */
+START_TEST(the_handshake_time_bounds_a_connection_that_ends_already)
+{
+	struct pki_identity *ca = pki_ca("test authority");
+	struct pki_identity *id = pki_leaf(ca, &(struct pki_leaf){ 0 });
+	struct minirpc_server_options options = { 0 };
+	minirpc_time drained = 0;
+	minirpc_tls *tls;
+	int fd;
+
+	ck_assert_int_eq(minirpc_tls_new(&tls, &(struct minirpc_tls_options){
+						       .cert_pem = id->cert_pem,
+						       .key_pem = id->key_pem }),
+			 0);
+	options.tls = tls;
+	if (_i == 1)
+		options.max_connection_idle = MINIRPC_S(2);
+	if (_i == 2)
+		options.max_connection_age = MINIRPC_S(2);
+	open_server(&options);
+	fd = dial();
+	if (_i == 3)
+		ck_assert_int_eq(minirpc_server_drain(server, 0, on_drained, &drained), 0);
+	run_until(MINIRPC_S(1009));
+	ck_assert_uint_eq(minirpc_server_open_connections(server), 1);
+	run_until(MINIRPC_S(1013));
+	ck_assert_uint_eq(minirpc_server_open_connections(server), 0);
+	ck_assert(is_closed(fd));
+	ck_assert_int_eq(drained > 0, _i == 3);
+	close(fd);
+	minirpc_tls_unref(tls);
+	pki_free(id);
+	pki_free(ca);
+}
+END_TEST
+
 START_TEST(garbage_costs_its_connection_only)
 {
 	int garbage, fd;
@@ -311,6 +349,7 @@ Suite *suite(void)
 	tcase_add_test(t, connections_come_and_go_in_the_log);
 	tcase_add_test(t, stopping_closes_everything_within_a_second);
 	tcase_add_test(t, a_drain_ends_with_its_grace_whatever_peers_do);
+	tcase_add_loop_test(t, the_handshake_time_bounds_a_connection_that_ends_already, 0, 4);
 	tcase_add_test(t, garbage_costs_its_connection_only);
 	tcase_add_test(t, connections_at_the_limit_are_served_and_one_more_is_closed_and_counted);
 	tcase_add_test(t, pauses_for_want_of_descriptors_last_as_long_as_asked_and_are_counted);
