@@ -522,6 +522,177 @@ static void an_interceptor_stops_a_call_at_each_of_its_parts(struct world *w)
 		world_expect(w, probe->code == MINIRPC_ABORTED);
 		world_expect(w, holders[1].parts == stop);
 	}
+
+/* ---- Retries and hedges ---- */
+
+/* The handler of a bidi call ends it. */
+static void fail_served(struct served *served, enum minirpc_code code)
+{
+	minirpc_call *call = served == NULL ? NULL : served->call;
+
+	if (call == NULL)
+		return;
+	served->call = NULL;
+	if (code == MINIRPC_OK && minirpc_call_send(call, "done", 4) < 0)
+		code = MINIRPC_RESOURCE_EXHAUSTED;
+	minirpc_call_fail(call, code, "as told");
+}
+
+#define POLICY(words) "{\"methodConfig\":[{\"name\":[{}]," words "}]}"
+
+/* [R-2, R-6] */
+static void a_failed_attempt_is_repeated_with_all_that_was_sent(struct world *w)
+{
+	static const char retry[] =
+		POLICY("\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"0.1s\","
+		       "\"maxBackoff\":\"1s\","
+		       "\"backoffMultiplier\":2,\"retryableStatusCodes\":[\"UNAVAILABLE\"]}");
+	struct probe *probe;
+	minirpc_call *call;
+
+	minirpc_channel_set_service_config(w->channel, retry, NULL, 0);
+	call = open_call(w, &world_hold, &probe);
+	if (call != NULL)
+		minirpc_call_send(call, "one", 3);
+	world_settle(w);
+	fail_served(world_served(w), MINIRPC_UNAVAILABLE);
+	world_settle(w);
+	if (probe->call != NULL)
+		minirpc_call_send(call, "two", 3);
+	world_advance(w, MINIRPC_MS(121));
+	world_expect(w, w->served_count == 2 && probe->ends == 0);
+	world_expect(w, world_served(w)->messages == 2);
+	fail_served(world_served(w), MINIRPC_UNAVAILABLE);
+	world_advance(w, MINIRPC_MS(241));
+	world_expect(w, w->served_count == 3 && world_served(w)->messages == 2);
+	if (probe->call != NULL)
+		minirpc_call_end(call, NULL);
+	world_settle(w);
+	fail_served(world_served(w), MINIRPC_OK);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && strcmp(probe->last, "done") == 0);
+}
+
+/* What was lost with its connection is repeated on the next one, and a call that is given up while it waits
+ * is gone. */
+static void a_lost_call_is_repeated_on_another_connection(struct world *w)
+{
+	static const char retry[] = POLICY(
+		"\"waitForReady\":true,\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"0."
+		"1s\","
+		"\"maxBackoff\":\"1s\",\"backoffMultiplier\":2,\"retryableStatusCodes\":[14]}");
+	struct probe *first, *second;
+	minirpc_call *given_up;
+
+	minirpc_channel_set_service_config(w->channel, retry, NULL, 0);
+	open_call(w, &world_hold, &first);
+	given_up = open_call(w, &world_hold, &second);
+	world_settle(w);
+	world_cut(w);
+	world_settle(w);
+	world_expect(w, first->ends == 0 && second->ends == 0);
+	if (second->call != NULL)
+		minirpc_call_cancel(given_up);
+	second->call = NULL;
+	world_connect(w);
+	world_advance(w, MINIRPC_MS(121));
+	world_expect(w, w->served_count == 3);
+	fail_served(world_served(w), MINIRPC_OK);
+	wait_for_the_end(w);
+	world_expect(w, first->code == MINIRPC_OK);
+}
+
+/* [R-8] */
+static void the_first_good_answer_of_several_wins(struct world *w)
+{
+	static const char hedging[] =
+		POLICY("\"hedgingPolicy\":{\"maxAttempts\":3,\"hedgingDelay\":\"0.05s\","
+		       "\"nonFatalStatusCodes\":[\"UNAVAILABLE\"]}");
+	struct served *second = NULL;
+	struct probe *probe;
+	minirpc_call *call;
+
+	minirpc_channel_set_service_config(w->channel, hedging, NULL, 0);
+	call = open_call(w, &world_hold, &probe);
+	if (call != NULL)
+		minirpc_call_send(call, "one", 3);
+	world_settle(w);
+	world_advance(w, MINIRPC_MS(50));
+	world_expect(w, w->served_count == 2);
+	if (w->served_count == 2)
+		second = world_served(w);
+	fail_served(&w->served[0], MINIRPC_UNAVAILABLE); /* so the third comes at once */
+	world_settle(w);
+	world_expect(w, w->served_count == 3 && probe->ends == 0);
+	if (probe->call != NULL)
+		minirpc_call_send(call, "two", 3);
+	world_settle(w);
+	if (second != NULL && second->call != NULL)
+		minirpc_call_send(second->call, "mine", 4);
+	world_settle(w);
+	world_expect(w, probe->messages == 1 && strcmp(probe->last, "mine") == 0);
+	world_expect(w, w->served[2].left == MINIRPC_CANCELLED);
+	if (probe->call != NULL)
+		minirpc_call_send(call, "three", 5);
+	world_settle(w);
+	world_expect(w, second->messages == 3);
+	fail_served(second, MINIRPC_OK);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && strcmp(probe->last, "done") == 0);
+}
+
+static unsigned attempts_begun, attempts_closed;
+
+static enum minirpc_verdict count_begun(minirpc_hook *hook, const struct minirpc_part *part,
+					void *user)
+{
+	(void)hook;
+	(void)user;
+	attempts_begun += part->kind == MINIRPC_PART_HEADERS;
+	return MINIRPC_PASS;
+}
+
+static void count_closed(minirpc_hook *hook, const struct minirpc_status *status, void *user)
+{
+	(void)hook;
+	(void)status;
+	(void)user;
+	attempts_closed++;
+}
+
+static void an_interceptor_sees_every_attempt(struct world *w)
+{
+	static const struct minirpc_interceptor counter = {
+		.name = "counter",
+		.per_attempt = true,
+		.on_send = count_begun,
+		.on_close = count_closed,
+	};
+	static const struct minirpc_use uses[] = { { &counter, NULL }, { NULL, NULL } };
+	static const char retry[] =
+		POLICY("\"retryPolicy\":{\"maxAttempts\":2,\"initialBackoff\":\"0.1s\","
+		       "\"maxBackoff\":\"1s\","
+		       "\"backoffMultiplier\":2,\"retryableStatusCodes\":[\"UNAVAILABLE\"]}");
+	struct probe *probe = new_probe();
+	minirpc_call *call;
+
+	attempts_begun = attempts_closed = 0;
+	minirpc_channel_set_service_config(w->channel, retry, NULL, 0);
+	call = world_call_with(
+		w, &world_hold,
+		&(struct minirpc_call_options){ .timeout = MINIRPC_S(30), .interceptors = uses },
+		probe);
+	if (call != NULL)
+		minirpc_call_send(call, "one", 3);
+	world_settle(w);
+	fail_served(world_served(w), MINIRPC_UNAVAILABLE);
+	world_settle(w);
+	world_advance(w, MINIRPC_MS(121));
+	world_expect(w, attempts_begun == 2);
+	fail_served(world_served(w), MINIRPC_OK);
+	wait_for_the_end(w);
+	world_expect(w, probe->code == MINIRPC_OK && strcmp(probe->last, "done") == 0);
+	ck_assert_uint_eq(attempts_begun, attempts_closed);
 }
 
 const struct story stories[] = {
@@ -554,6 +725,12 @@ const struct story stories[] = {
 	{ "a_drained_server_finishes_what_it_began", a_drained_server_finishes_what_it_began },
 	{ "what_a_draining_server_disowns_it_has_not_done",
 	  what_a_draining_server_disowns_it_has_not_done },
+	{ "a_failed_attempt_is_repeated_with_all_that_was_sent",
+	  a_failed_attempt_is_repeated_with_all_that_was_sent },
+	{ "a_lost_call_is_repeated_on_another_connection",
+	  a_lost_call_is_repeated_on_another_connection },
+	{ "the_first_good_answer_of_several_wins", the_first_good_answer_of_several_wins },
+	{ "an_interceptor_sees_every_attempt", an_interceptor_sees_every_attempt },
 	{ "a_config_ends_a_call_and_another_one_lets_the_next_pass",
 	  a_config_ends_a_call_and_another_one_lets_the_next_pass },
 };

@@ -74,6 +74,21 @@ START_TEST(a_story_goes_well_compressed)
 }
 END_TEST
 
+/* Each call is attached to a hedge, and its one attempt to the connection. */
+static const struct world_options carried = {
+	.channel = { .service_config_json = "{\"methodConfig\":[{\"name\":[{}],\"hedgingPolicy\":{"
+					    "\"maxAttempts\":2,"
+					    "\"hedgingDelay\":\"3600s\"}}]}" },
+};
+
+START_TEST(a_story_goes_well_when_its_calls_are_carried)
+{
+	tell_in(&carried, &stories[_i], 0, 0);
+	tell_in(&carried, &stories[_i], 17, 0);
+	tell_in(&carried, &stories[_i], 4096, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("scenario/stories");
@@ -82,6 +97,7 @@ Suite *suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, a_story_goes_well, 0, (int)story_count);
 	tcase_add_loop_test(c, a_story_goes_well_compressed, 0, (int)story_count);
+	tcase_add_loop_test(c, a_story_goes_well_when_its_calls_are_carried, 0, (int)story_count);
 	tcase_add_loop_test(c, a_story_goes_well_in_every_chunk_size, 0, (int)story_count);
 	suite_add_tcase(s, c);
 	return s;
