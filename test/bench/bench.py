@@ -247,6 +247,25 @@ def instructions(load, command, requests):
         return int(re.search(r'^(?:totals|summary): (\d+)', out.read(), re.M)[1])
 
 
+CLIENT = {'plain': 'client', 'retry': 'client, retry policy', 'hedging': 'client, hedging',
+          'attempts': 'client, per_attempt'}
+
+
+def client_instructions(command, kind, calls):
+    """The same of a client that makes so many calls; the server beside it is not looked at."""
+    file = f'{WORK}/callgrind.out'
+    if os.path.exists(file):
+        os.remove(file)
+    server = Server(command)
+    try:
+        subprocess.run(['valgrind', '--tool=callgrind', '--quiet', f'--callgrind-out-file={file}', command[0],
+                        '--client', f'127.0.0.1:{server.port}', str(calls), kind], check=True)
+    finally:
+        server.stop()
+    with open(file) as out:
+        return int(re.search(r'^(?:totals|summary): (\d+)', out.read(), re.M)[1])
+
+
 def callgrind(commands):
     load = Load('unary 10x10', 10, 10)
     result = {}
@@ -257,8 +276,17 @@ def callgrind(commands):
             few, many = 2000, 12000
             command = commands[name]
             result[name] = (instructions(load, command, many) - instructions(load, command, few)) / (many - few)
+    if 'ours' in commands:
+        for kind, name in CLIENT.items():
+            few, many = 2000, 12000
+            result[name] = (client_instructions(commands['ours'], kind, many) -
+                            client_instructions(commands['ours'], kind, few)) / (many - few)
     for name, figure in result.items():
         ratio = f'   {figure / result["floor"]:.2f} x floor' if 'floor' in result and name != 'floor' else ''
+        if name in CLIENT.values() and name != 'client':
+            ratio = f'   {figure / result["client"] * 100 - 100:+.1f} % of client'
+        elif name in CLIENT.values():
+            ratio = ''
         print(f'{name:>22}: {figure:8.0f} user instructions per call{ratio}')
     return result
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The service of bench.proto on libminirpc's public headers and generated stubs, as a user would
- * write it. Prints "listening on HOST:PORT"; SIGTERM ends it. */
+ * write it. Prints "listening on HOST:PORT"; SIGTERM ends it. And a client of it:
+ * --client HOST:PORT CALLS WITH, see client_options. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <minirpc/interceptor.h>
@@ -88,6 +90,101 @@ static const struct minirpc_interceptor all_pass = {
 	.on_receive = on_part,
 };
 
+/* ---- The client: calls one after the other, ten at a time ---- */
+
+#define PARALLEL 10
+
+static struct {
+	minirpc_loop *loop;
+	minirpc_channel *channel;
+	unsigned long to_begin, to_end, failed;
+} client;
+
+static void on_answer(const struct minirpc_status *status, const Bench__Msg *response, void *user);
+
+static void begin_call(void)
+{
+	static uint8_t payload[16] = "0123456789abcdef";
+	Bench__Msg request = BENCH__MSG__INIT;
+
+	if (client.to_begin == 0)
+		return;
+	client.to_begin--;
+	request.payload = (ProtobufCBinaryData){ sizeof payload, payload };
+	if (bench_bench_unary(client.channel, &request, NULL, on_answer, NULL) < 0) {
+		client.failed++;
+		client.to_end--;
+	}
+}
+
+static void on_answer(const struct minirpc_status *status, const Bench__Msg *response, void *user)
+{
+	(void)response, (void)user;
+	client.failed += status->code != MINIRPC_OK;
+	if (--client.to_end == 0)
+		minirpc_loop_stop(client.loop);
+	else
+		begin_call();
+}
+
+/* What the calls are made with, none of which is needed: "plain", "retry", "hedging", "attempts" (one
+ * interceptor for each attempt). */
+static struct minirpc_channel_options client_options(const char *with)
+{
+	static const struct minirpc_retry_policy retry = {
+		.max_attempts = 4,
+		.initial_backoff = MINIRPC_MS(100),
+		.max_backoff = MINIRPC_S(1),
+		.backoff_multiplier = 2,
+		.codes = MINIRPC_CODE(MINIRPC_UNAVAILABLE),
+	};
+	static const struct minirpc_hedging_policy hedging = { .max_attempts = 2,
+							       .delay = MINIRPC_S(60) };
+	static const struct minirpc_method_config retried = { .retry = &retry },
+						  hedged = { .hedging = &hedging };
+	static const struct minirpc_service_config with_retry = { .methods = &retried,
+								  .method_count = 1,
+								  .max_tokens = 10,
+								  .token_ratio = 0.1 },
+						   with_hedging = { .methods = &hedged,
+								    .method_count = 1 };
+	static const struct minirpc_interceptor each = { .name = "each",
+							 .data_size = sizeof(size_t),
+							 .per_attempt = true,
+							 .on_send = on_part,
+							 .on_receive = on_part };
+	static const struct minirpc_use uses[] = { { &each, NULL }, { NULL } };
+	struct minirpc_channel_options options = { 0 };
+
+	if (strcmp(with, "retry") == 0)
+		options.service_config = &with_retry;
+	else if (strcmp(with, "hedging") == 0)
+		options.service_config = &with_hedging;
+	else if (strcmp(with, "attempts") == 0)
+		options.interceptors = uses;
+	return options;
+}
+
+static int run_client(const char *address, unsigned long calls, const char *with)
+{
+	const struct minirpc_channel_options options = client_options(with);
+	int r;
+
+	client.to_begin = client.to_end = calls;
+	r = minirpc_loop_new(&client.loop, NULL);
+	if (r == 0)
+		r = minirpc_channel_new(&client.channel, client.loop, address, &options);
+	for (int i = 0; r == 0 && i < PARALLEL; i++)
+		begin_call();
+	if (r == 0)
+		r = minirpc_loop_run(client.loop);
+	minirpc_channel_free(client.channel);
+	minirpc_loop_free(client.loop);
+	if (client.failed > 0 || client.to_end > 0)
+		fprintf(stderr, "ours: %lu calls failed\n", client.failed + client.to_end);
+	return r < 0 || client.failed > 0 || client.to_end > 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct bench_bench_handlers handlers = { .unary = on_unary,
@@ -102,6 +199,8 @@ int main(int argc, char **argv)
 	uint16_t port;
 	int r;
 
+	if (argc == 5 && strcmp(argv[1], "--client") == 0)
+		return run_client(argv[2], strtoul(argv[3], NULL, 10), argv[4]);
 	r = minirpc_loop_new(&loop, NULL);
 	if (r == 0)
 		r = minirpc_server_new(&server, loop, &options);
