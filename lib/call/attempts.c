@@ -63,6 +63,14 @@ void mrpc_call_note_attempt(struct minirpc_call *call, const struct minirpc_stat
 		call->past_transparent++;
 }
 
+bool mrpc_call_has_tried(const struct minirpc_call *call, const char *peer)
+{
+	for (const struct mrpc_attempt *attempt = call->past; attempt != NULL; attempt = attempt->next)
+		if (strcmp(attempt->is.peer, peer) == 0)
+			return true;
+	return false;
+}
+
 /* One that ended while it rested had no attempt under way. */
 static bool shows_last(const struct minirpc_call *call)
 {

@@ -294,6 +294,7 @@ void mrpc_call_commit(struct minirpc_call *call);
  * begins. */
 void mrpc_call_note_attempt(struct minirpc_call *call, const struct minirpc_status *status,
 			    bool transparent);
+bool mrpc_call_has_tried(const struct minirpc_call *call, const char *peer); /* an attempt that was noted */
 const char *mrpc_call_keep_peer(struct minirpc_call *call); /* the transport's, in the arena */
 
 /* Takes the handle away without an event: minirpc_call_cancel, and channel or server being freed.

@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "client/channel.h"
+#include "client/hedge.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -498,6 +499,29 @@ void mrpc_balancing_call_over(minirpc_call *call, enum minirpc_code code)
 	mrpc_turn_wake(call->place.turn, &picked->task);
 }
 
+static bool was_tried(const minirpc_call *call, const minirpc_subchannel *handle)
+{
+	const struct mrpc_subchannel *under = handle == NULL ? NULL : handle->under;
+
+	return under != NULL && under->current != NULL &&
+	       mrpc_hedge_has_tried(call, under->current->peer);
+}
+
+/* Attempts of one call go to distinct servers if the policy has others to offer [A6]: it is asked again, as
+ * often as there were attempts. */
+static void pick_another(const struct minirpc_balancing *balancing,
+			 const struct minirpc_pick_args *args, minirpc_subchannel **handle)
+{
+	for (unsigned left = args->call->previous_attempts; left > 0; left--) {
+		minirpc_subchannel *other;
+
+		if (!was_tried(args->call, *handle) ||
+		    balancing->policy->pick(balancing->self, args, &other) != MINIRPC_PICK_COMPLETE)
+			break;
+		*handle = other;
+	}
+}
+
 enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, minirpc_call *call,
 				       int *ret_failed)
 {
@@ -508,6 +532,8 @@ enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, mini
 
 	*ret_failed = 0;
 	pick = balancing->policy->pick(balancing->self, &args, &handle);
+	if (call->previous_attempts > 0 && pick == MINIRPC_PICK_COMPLETE)
+		pick_another(balancing, &args, &handle);
 	if (pick == MINIRPC_PICK_FAIL || pick == MINIRPC_PICK_DROP)
 		return pick;
 	if (pick != MINIRPC_PICK_COMPLETE || handle == NULL || handle->to != balancing ||

@@ -343,14 +343,14 @@ int mrpc_hedge_begin(struct mrpc_hedge_attempt *attempt)
 	r = new_call(attempt, &call);
 	if (r < 0)
 		return r;
+	call->events = &events;
+	call->user = attempt;
+	call->relay = relay;
 	r = mrpc_channel_attempt(hedge->channel, call);
 	if (r < 0) {
 		mrpc_call_drop(call);
 		return r;
 	}
-	call->events = &events;
-	call->user = attempt;
-	call->relay = relay;
 	attempt->call = mrpc_call_ref(call);
 	attempt->started = *call->place.now;
 	attempt->next = hedge->kept;
@@ -360,6 +360,23 @@ int mrpc_hedge_begin(struct mrpc_hedge_attempt *attempt)
 	hedge->call->attempt_started = attempt->started;
 	mrpc_turn_wake(call->place.turn, &hedge->task);
 	return 0;
+}
+
+bool mrpc_hedge_has_tried(const minirpc_call *call, const char *peer)
+{
+	const struct mrpc_hedge_attempt *attempt = call->user;
+	const struct mrpc_hedge *hedge;
+
+	if (call->relay == NULL)
+		return mrpc_call_has_tried(call, peer);
+	hedge = attempt->hedge;
+	for (unsigned i = 0; i < hedge->count; i++) {
+		const minirpc_call *other = hedge->attempts[i].call;
+
+		if (other != NULL && other != call && strcmp(other->peer, peer) == 0)
+			return true;
+	}
+	return mrpc_call_has_tried(hedge->call, peer);
 }
 
 static const void *certificate(void *transport, size_t *ret_len)

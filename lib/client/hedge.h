@@ -16,6 +16,10 @@ int mrpc_hedge_look(minirpc_channel *channel, minirpc_call *call, const struct m
 /* Takes a call on, as a connection would, and makes its first attempt. Returns 0 or -ENOMEM. */
 int mrpc_hedge_start(minirpc_channel *channel, minirpc_call *call);
 
+/* For the balancer: whether another attempt of this call, or of the one that it is an attempt of, goes or went
+ * to that peer. */
+bool mrpc_hedge_has_tried(const minirpc_call *call, const char *peer);
+
 /* ---- What hedge.c, hedge_out.c and hedge_plan.c share ---- */
 
 struct mrpc_hedge;

@@ -72,6 +72,7 @@ static void on_headers(minirpc_call *call, const struct minirpc_metadata *metada
 	ck_assert_uint_lt(flaky.count, FLAKY_ATTEMPTS);
 	attempt = &flaky.attempts[flaky.count++];
 	*attempt = (struct flaky_attempt){
+		.server = call->owner,
 		.call = call,
 		.at = minirpc_loop_now(minirpc_call_loop(call)),
 		.left = minirpc_call_time_left(call),

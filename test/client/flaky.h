@@ -22,6 +22,7 @@ struct flaky {
 	const struct flaky_step *steps; /* the last one, of code OK, is for all that follow */
 	unsigned count;                 /* attempts that came in */
 	struct flaky_attempt {
+		const void *server; /* which one it came to */
 		minirpc_call *call; /* NULL once it was ended */
 		minirpc_time at;
 		char previous[16]; /* grpc-previous-rpc-attempts, "" when there is none */

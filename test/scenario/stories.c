@@ -522,6 +522,7 @@ static void an_interceptor_stops_a_call_at_each_of_its_parts(struct world *w)
 		world_expect(w, probe->code == MINIRPC_ABORTED);
 		world_expect(w, holders[1].parts == stop);
 	}
+}
 
 /* ---- Retries and hedges ---- */
 
