@@ -197,10 +197,12 @@ static void add_answer(struct fields *fields, const struct mrpc_conn *conn,
 	if (answer->bare)
 		return;
 	ADD(fields, "grpc-status", code, strlen(code), 0);
-	ADD(fields, "grpc-message", answer->text, strlen(answer->text), NGHTTP2_NV_FLAG_NO_INDEX);
+	/* Indexed, other than a handler's: whoever is refused once is so more often, in the same words. */
+	if (answer->text[0] != '\0')
+		ADD(fields, "grpc-message", answer->text, strlen(answer->text), 0);
 	if (answer->pushback != NULL)
 		ADD(fields, "grpc-retry-pushback-ms", answer->pushback, strlen(answer->pushback),
-		    NGHTTP2_NV_FLAG_NO_INDEX); /* */
+		    0); /* */
 	if (answer->accept_encoding)
 		add_accept_encoding(fields, conn); /* C-3 */
 }

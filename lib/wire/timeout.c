@@ -6,7 +6,6 @@
 #include "wire/timeout.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdint.h>
 
 #define MOST_DIGITS 8
@@ -32,14 +31,10 @@ static int64_t divide_up(int64_t value, int64_t by)
 	return value / by + (value % by != 0);
 }
 
-size_t mrpc_timeout_format(char text[MRPC_TIMEOUT_SIZE], minirpc_time timeout)
+/* Not below 0. Returns the length; no NUL. */
+static size_t write_number(char *text, int64_t value)
 {
-	const struct unit *unit = units;
-	int64_t value = timeout > 0 ? timeout : 0;
 	size_t len = 0, left, right;
-
-	while (value > MOST_VALUE)
-		value = divide_up(timeout, (++unit)->ns);
 
 	do {
 		text[len++] = (char)('0' + value % 10);
@@ -51,6 +46,18 @@ size_t mrpc_timeout_format(char text[MRPC_TIMEOUT_SIZE], minirpc_time timeout)
 		text[left] = text[right];
 		text[right] = digit;
 	}
+	return len;
+}
+
+size_t mrpc_timeout_format(char text[MRPC_TIMEOUT_SIZE], minirpc_time timeout)
+{
+	const struct unit *unit = units;
+	int64_t value = timeout > 0 ? timeout : 0;
+	size_t len;
+
+	while (value > MOST_VALUE)
+		value = divide_up(timeout, (++unit)->ns);
+	len = write_number(text, value);
 	text[len++] = unit->letter;
 	text[len] = '\0';
 	return len;
@@ -98,9 +105,12 @@ int mrpc_timeout_parse(const char *text, size_t len, minirpc_time *ret_timeout)
 
 size_t mrpc_pushback_format(char text[MRPC_PUSHBACK_SIZE], minirpc_time after)
 {
-	minirpc_time ms = after / MINIRPC_MS(1) + (after % MINIRPC_MS(1) > 0);
+	int64_t ms = after < 0 ? 1 : divide_up(after, MINIRPC_MS(1));
+	size_t len = after < 0;
 
 	if (after < 0)
-		ms = -1;
-	return (size_t)snprintf(text, MRPC_PUSHBACK_SIZE, "%d", (int)(ms > INT32_MAX ? INT32_MAX : ms));
+		text[0] = '-';
+	len += write_number(text + len, ms > INT32_MAX ? INT32_MAX : ms);
+	text[len] = '\0';
+	return len;
 }

@@ -267,15 +267,18 @@ def client_instructions(command, kind, calls):
 
 
 def callgrind(commands):
-    load = Load('unary 10x10', 10, 10)
+    load, turned_away = Load('unary 10x10', 10, 10), Load('unary 10x10', 10, 10)
+    turned_away.answer = 0
     result = {}
     if 'ours' in commands:
         commands['ours, one interceptor'] = commands['ours'] + ['--interceptor']
-    for name in ('floor', 'ours', 'ours, one interceptor'):
+        commands['ours, refused'] = commands['ours'] + ['--refuse']
+    for name in ('floor', 'ours', 'ours, one interceptor', 'ours, refused'):
         if name in commands:
             few, many = 2000, 12000
             command = commands[name]
-            result[name] = (instructions(load, command, many) - instructions(load, command, few)) / (many - few)
+            these = turned_away if name == 'ours, refused' else load
+            result[name] = (instructions(these, command, many) - instructions(these, command, few)) / (many - few)
     if 'ours' in commands:
         for kind, name in CLIENT.items():
             few, many = 2000, 12000

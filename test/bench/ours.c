@@ -185,13 +185,24 @@ static int run_client(const char *address, unsigned long calls, const char *with
 	return r < 0 || client.failed > 0 || client.to_end > 0;
 }
 
+/* What it costs to be turned away at the door. */
+static enum minirpc_code turn_away(struct minirpc_admission *request, void *user)
+{
+	(void)user;
+	request->text = "come again";
+	request->pushback = MINIRPC_S(1);
+	return MINIRPC_RESOURCE_EXHAUSTED;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct bench_bench_handlers handlers = { .unary = on_unary,
 							      .stream = on_stream };
 	static const struct minirpc_use uses[] = { { &all_pass, NULL }, { NULL } };
 	bool intercepted = argc == 2 && strcmp(argv[1], "--interceptor") == 0;
-	const struct minirpc_server_options options = { .interceptors = intercepted ? uses : NULL };
+	bool refused = argc == 2 && strcmp(argv[1], "--refuse") == 0;
+	const struct minirpc_server_options options = { .interceptors = intercepted ? uses : NULL,
+							.admit = refused ? turn_away : NULL };
 	const char *address =
 		argc == 3 && strcmp(argv[1], "--listen") == 0 ? argv[2] : "127.0.0.1:0";
 	minirpc_loop *loop = NULL;
