@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define SMALLEST 64u
 #define LARGEST (256u << 10)
@@ -86,17 +87,46 @@ void mrpc_pool_trim(struct mrpc_pool *pool)
 	pool->low = pool->bytes;
 }
 
-static void *take(struct mrpc_pool *pool, size_t size)
+static bool is_in_quota(struct mrpc_pool *pool, size_t size)
 {
+	if (pool->shelf == NULL || pool->used + size <= pool->quota)
+		return true;
+	pool->refused = true;
+	return false;
+}
+
+/* Past the shelf. What was charged for it is given back when there is none. */
+static void *fresh(struct mrpc_pool *account, size_t charged, size_t size)
+{
+	void *block = mrpc_alloc(size);
+
+	if (block == NULL && account != NULL)
+		account->used -= charged;
+	return block;
+}
+
+void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
+{
+	struct mrpc_pool *account = NULL;
 	struct mrpc_pool_block *block;
+	size_t charged = size;
 	unsigned class;
 
-	if (size > LARGEST)
+	if (pool == NULL)
 		return mrpc_alloc(size);
+	if (pool->shelf != NULL) {
+		if (!is_in_quota(pool, size))
+			return NULL;
+		account = pool;
+		account->used += size;
+		pool = pool->shelf;
+	}
+	if (size > LARGEST)
+		return fresh(account, charged, size);
 	class = class_of(&size);
 	block = pool->free[class];
 	if (block == NULL)
-		return mrpc_alloc(size);
+		return fresh(account, charged, size);
 	pool->free[class] = block->next;
 	pool->bytes -= size;
 	if (pool->bytes < pool->low)
@@ -106,30 +136,15 @@ static void *take(struct mrpc_pool *pool, size_t size)
 
 void *mrpc_pool_alloc_anyway(struct mrpc_pool *pool, size_t size)
 {
+	size_t quota = pool == NULL ? 0 : pool->quota;
 	void *block;
 
 	if (pool == NULL)
 		return mrpc_alloc(size);
-	if (pool->shelf == NULL)
-		return take(pool, size);
-	block = take(pool->shelf, size);
-	if (block != NULL)
-		pool->used += size;
+	pool->quota = SIZE_MAX;
+	block = mrpc_pool_alloc(pool, size);
+	pool->quota = quota;
 	return block;
-}
-
-static bool is_in_quota(struct mrpc_pool *pool, size_t size)
-{
-	if (pool->shelf == NULL ||
-	    (pool->used <= pool->quota && size <= pool->quota - pool->used))
-		return true;
-	pool->refused = true;
-	return false;
-}
-
-void *mrpc_pool_alloc(struct mrpc_pool *pool, size_t size)
-{
-	return pool == NULL || is_in_quota(pool, size) ? mrpc_pool_alloc_anyway(pool, size) : NULL;
 }
 
 /* Sees to it that size more bytes fit, at the cost of other classes. */
@@ -143,12 +158,20 @@ static bool make_room(struct mrpc_pool *pool, size_t size, unsigned class)
 	return pool->bytes + size <= pool->limit;
 }
 
-static void put_back(struct mrpc_pool *pool, void *p, size_t size)
+void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
 {
 	struct mrpc_pool_block *block = p;
 	unsigned class;
 
-	if (size > LARGEST) {
+	if (p == NULL)
+		return;
+	if (pool != NULL && pool->shelf != NULL) {
+		struct mrpc_pool *account = pool;
+
+		pool = pool->shelf;
+		mrpc_pool_discharge(account, size); /* which may be its end */
+	}
+	if (pool == NULL || size > LARGEST) {
 		mrpc_free(p);
 		return;
 	}
@@ -160,20 +183,6 @@ static void put_back(struct mrpc_pool *pool, void *p, size_t size)
 	block->next = pool->free[class];
 	pool->free[class] = block;
 	pool->bytes += size;
-}
-
-void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
-{
-	if (p == NULL)
-		return;
-	if (pool == NULL) {
-		mrpc_free(p);
-	} else if (pool->shelf == NULL) {
-		put_back(pool, p, size);
-	} else {
-		put_back(pool->shelf, p, size);
-		mrpc_pool_discharge(pool, size);
-	}
 }
 
 /* ---- Accounts ---- */

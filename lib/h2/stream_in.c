@@ -43,7 +43,7 @@ static bool may_come_in(struct mrpc_stream *stream)
 	struct mrpc_conn *conn = stream->conn;
 	size_t whole = MRPC_PREFIX + (size_t)stream->deframer.announced;
 
-	if (!is_large(stream) || stream->assembly > 0)
+	if (stream->assembly > 0 || !is_large(stream))
 		return true;
 	if (conn->assembly > 0 && conn->assembly + whole > conn->limits.max_assembly) {
 		if (!mrpc_list_is_linked(&stream->wait_node))
@@ -214,6 +214,8 @@ static int append_backlog(struct mrpc_stream *stream, const uint8_t *data, size_
 
 static void clear_backlog(struct mrpc_stream *stream)
 {
+	if (stream->backlog.capacity == 0)
+		return;
 	mrpc_pool_discharge(stream->conn->place.pool, stream->backlog.capacity);
 	mrpc_buf_clear(&stream->backlog);
 }
