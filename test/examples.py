@@ -326,6 +326,10 @@ def credentials(bench):
     contains(bench.run('credentials', 'cert.pem', 'nothing.pem', expect=1, cwd=bench.scratch)[1], 'nothing.pem')
 
 
+def json_service(bench):
+    as_its_head_says(bench, 'json_service')
+
+
 def proxy(bench):
     if code_lines('proxy') > 125:
         raise Wrong(f'proxy has {code_lines("proxy")} lines of code')
@@ -793,7 +797,7 @@ CASES = [hello_is_short, hello, streams_of_each_kind, streams_at_their_edges, de
          compressed_values_are_the_same, addresses_of_every_kind, a_deadline_ends_the_call_on_time, a_server_that_is_away, progress_when_asked, load_refuses_what_is_no_line,
          accountsd_is_killed_in_a_store, accountsd_comes_back, cached_is_killed_in_a_dump, nobody_reads_a_dump, sigterm_lets_calls_end,
          a_second_signal_stops_at_once, a_second_signal_ends_a_store_that_waits, a_dump_shows_the_store_as_it_was,
-         a_slow_reader_costs_the_server_nothing, proxy]
+         a_slow_reader_costs_the_server_nothing, json_service, proxy]
 
 
 def run(build='build-test', everything=False, only=()):
