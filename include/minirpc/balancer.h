@@ -9,8 +9,14 @@
  *
  * Choose one by .load_balancing of the channel, or by the service config, which goes first [L-3].
  *
- * This header is for a policy of your own. It keeps subchannels, each of them one server with one
- * connection, and answers one question: which of them takes this call. It never sees a message. */
+ * This header is for a policy of your own; the three are written on it, too. It keeps subchannels, each of them one
+ * server with one connection, and answers one question: which of them takes this call. It never sees a message.
+ * docs/load-balancing.md says how a channel uses it.
+ *
+ * Everything is called from a turn of the loop, never from inside a function of yours, but for two: `pick` is called from
+ * inside minirpc_call_open, and only looks and answers; `stop` is called from inside whatever ends the policy,
+ * minirpc_channel_free among others. The channel may be freed from any of them but `pick` and `stop`; it is the policy's
+ * business then that its self is gone when it goes on. */
 #ifndef MINIRPC_BALANCER_H
 #define MINIRPC_BALANCER_H
 
@@ -29,8 +35,9 @@ typedef struct minirpc_balancing minirpc_balancing;
 enum minirpc_pick {
 	MINIRPC_PICK_COMPLETE, /* *ret_subchannel takes the call */
 	MINIRPC_PICK_QUEUE,    /* the call waits for the next minirpc_balancing_update */
-	MINIRPC_PICK_FAIL,     /* UNAVAILABLE, unless the call waits for ready [L-4] */
-	MINIRPC_PICK_DROP      /* the call fails even then, and is not repeated [L-4] */
+	MINIRPC_PICK_FAIL, /* UNAVAILABLE with the reason of the last update, an attempt that a retry policy
+				  may repeat; waits, if the call waits for ready [L-4] */
+	MINIRPC_PICK_DROP /* the call fails even then, and is not repeated [L-4] */
 };
 
 struct minirpc_pick_args {
@@ -41,17 +48,18 @@ struct minirpc_pick_args {
 struct minirpc_balancer {
 	const char *name; /* "round_robin" */
 	/* Begins for one channel. config is the JSON object of the service config ("{}" without one).
-	 * Returns 0, -EINVAL (config), -ENOMEM. */
+	 * Returns 0; -EINVAL (config): the policy in force stays; -ENOMEM: asked again after a backoff. */
 	int (*start)(minirpc_balancing *to, const char *config, void *user, void **ret_self);
 	void (*stop)(void *self); /* give back your subchannels; nothing is called any more */
 
-	/* A new list, also a first one. Make subchannels for those that are new to you, free those that are no
-	 * more. Returns 0, or -errno: what you had goes on, and the list is pushed again after a backoff. */
+	/* A new list, also a first one; it may be empty. Make its subchannels, then free those of the list before: what
+	 * is in both keeps its connection. Returns 0, or -errno: what you had goes on, and the list is pushed
+	 * again after a backoff. */
 	int (*on_endpoints)(void *self, const struct minirpc_endpoint *endpoints, size_t count);
 	/* Resolving failed, and you have had no list yet, or want to know. May be NULL. */
 	void (*on_resolver_error)(void *self, const char *reason);
-	/* The state of a subchannel is another one. Answer by minirpc_balancing_update. A subchannel that
-	 * was lost is IDLE: connect it, or not. */
+	/* The state of a subchannel is another one than you saw (minirpc_subchannel_state tells the first). Answer by
+	 * minirpc_balancing_update. A subchannel that was lost is IDLE: connect it, or not. */
 	void (*on_state)(void *self, minirpc_subchannel *subchannel,
 			 enum minirpc_channel_state state);
 	/* Which one takes this call; called often, be quick. A subchannel that is not READY is no mistake:
@@ -60,7 +68,8 @@ struct minirpc_balancer {
 				  minirpc_subchannel **ret_subchannel);
 	/* The channel was IDLE and has a call now, or minirpc_channel_connect. May be NULL. */
 	void (*exit_idle)(void *self);
-	/* A call that you picked `subchannel` for is over. May be NULL. */
+	/* An attempt that you picked `subchannel` for is over; status has its code, not its text. Not told when the
+	 * subchannel has been given back. May be NULL: then calls cost less. */
 	void (*on_call_over)(void *self, minirpc_subchannel *subchannel,
 			     const struct minirpc_status *status);
 };
@@ -86,12 +95,10 @@ MINIRPC_API void minirpc_subchannel_connect(minirpc_subchannel *subchannel);
 MINIRPC_API enum minirpc_channel_state
 minirpc_subchannel_state(const minirpc_subchannel *subchannel);
 MINIRPC_API size_t minirpc_subchannel_open_calls(const minirpc_subchannel *subchannel);
-MINIRPC_API const char *
-minirpc_subchannel_address(const minirpc_subchannel *subchannel); /* the first, or the
-											     connected one */
-MINIRPC_API const char *
-minirpc_subchannel_failure(const minirpc_subchannel *subchannel); /* why it last failed,
-											     or "" */
+/* "ipv4:10.0.0.1:5051": the connected one, or the first; valid until its state changes. */
+MINIRPC_API const char *minirpc_subchannel_address(const minirpc_subchannel *subchannel);
+/* Why it could not be reached, with address and number of the attempt: "" once it is READY, and before it was tried. */
+MINIRPC_API const char *minirpc_subchannel_failure(const minirpc_subchannel *subchannel);
 /* Yours; NULL at first. */
 MINIRPC_API void minirpc_subchannel_set_user(minirpc_subchannel *subchannel, void *user);
 MINIRPC_API void *minirpc_subchannel_user(const minirpc_subchannel *subchannel);

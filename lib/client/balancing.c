@@ -73,8 +73,8 @@ static bool is_dropped(struct minirpc_balancing *balancing, int error)
 	if (error != -EINVAL || channel->next != balancing)
 		return false;
 	mrpc_log(&channel->loop->log, MINIRPC_LOG_WARNING,
-		 "load balancing policy %s refuses its config; %s goes on",
-		 balancing->policy->name, channel->balancing->policy->name);
+		 "load balancing policy %s refuses its config; %s goes on", balancing->policy->name,
+		 channel->balancing->policy->name);
 	channel->next = NULL;
 	mrpc_balancing_stop(balancing);
 	return true;
@@ -144,8 +144,7 @@ static bool tell(struct minirpc_balancing *balancing)
 
 static void run(struct mrpc_task *task)
 {
-	struct minirpc_balancing *balancing =
-		mrpc_container(task, struct minirpc_balancing, task);
+	struct minirpc_balancing *balancing = mrpc_container(task, struct minirpc_balancing, task);
 
 	if (mrpc_timer_is_set(&balancing->timer))
 		return; /* it could not take what it was given; all waits for the next try */
@@ -245,8 +244,8 @@ void mrpc_balancing_stop(struct minirpc_balancing *balancing)
 		balancing->policy->stop(balancing->self);
 	/* Whatever it has forgotten. */
 	while (!mrpc_list_is_empty(&balancing->held))
-		minirpc_subchannel_free(mrpc_container(balancing->held.next,
-						       struct minirpc_subchannel, node));
+		minirpc_subchannel_free(
+			mrpc_container(balancing->held.next, struct minirpc_subchannel, node));
 	while (!mrpc_list_is_empty(&balancing->picked))
 		free_picked(mrpc_container(balancing->picked.next, struct mrpc_picked, node));
 	unref(balancing);
@@ -264,8 +263,7 @@ bool mrpc_balancing_is(const struct minirpc_balancing *balancing,
 
 static void tell_state(struct mrpc_task *task)
 {
-	struct minirpc_subchannel *handle =
-		mrpc_container(task, struct minirpc_subchannel, task);
+	struct minirpc_subchannel *handle = mrpc_container(task, struct minirpc_subchannel, task);
 	struct minirpc_balancing *balancing = handle->to;
 
 	if (balancing->started)
@@ -294,16 +292,15 @@ static int find_under(struct mrpc_subchannel **ret_under, minirpc_channel *chann
 {
 	for (struct mrpc_list *node = channel->subchannels.next; node != &channel->subchannels;
 	     node = node->next) {
-		struct mrpc_subchannel *under =
-			mrpc_container(node, struct mrpc_subchannel, node);
+		struct mrpc_subchannel *under = mrpc_container(node, struct mrpc_subchannel, node);
 
 		if (mrpc_subchannel_is_for(under, addresses, count, name)) {
 			*ret_under = under;
 			return 0;
 		}
 	}
-	return mrpc_subchannel_new(ret_under, &channel->subchannel, &channel->subchannels, addresses,
-				   count, name, mrpc_random_next(&channel->chance));
+	return mrpc_subchannel_new(ret_under, &channel->subchannel, &channel->subchannels,
+				   addresses, count, name, mrpc_random_next(&channel->chance));
 }
 
 static struct minirpc_subchannel *take_handle(minirpc_balancing *to)
@@ -513,7 +510,7 @@ static void pick_another(const struct minirpc_balancing *balancing,
 			 const struct minirpc_pick_args *args, minirpc_subchannel **handle)
 {
 	for (unsigned left = args->call->previous_attempts; left > 0; left--) {
-		minirpc_subchannel *other;
+		minirpc_subchannel *other = NULL; /* a policy that says COMPLETE and nothing else */
 
 		if (!was_tried(args->call, *handle) ||
 		    balancing->policy->pick(balancing->self, args, &other) != MINIRPC_PICK_COMPLETE)

@@ -31,12 +31,12 @@ struct minirpc_balancing {
 	minirpc_channel *channel;
 	const struct minirpc_balancer *policy;
 	void *policy_user, *self;
-	char *config;   /* its JSON */
-	bool started;   /* `start` has succeeded, stop is owed */
-	bool stopped;   /* nothing is called any more */
-	bool updated;   /* it has said what it is */
+	char *config;                    /* its JSON */
+	bool started;                    /* `start` has succeeded, stop is owed */
+	bool stopped;                    /* nothing is called any more */
+	bool updated;                    /* it has said what it is */
 	bool exit_idle, resolver_failed; /* to be told */
-	unsigned refs;  /* the channel's, and calls under way into the policy */
+	unsigned refs;                   /* the channel's, and calls under way into the policy */
 	enum minirpc_channel_state state;
 	char reason[MRPC_BALANCING_REASON];
 	struct mrpc_endpoints *endpoints; /* to be told; NULL: none */

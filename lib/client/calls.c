@@ -193,8 +193,7 @@ static enum minirpc_pick place(minirpc_channel *channel, minirpc_call *call, int
 	*ret_failed = 0;
 	if (balancing != NULL && balancing->updated)
 		return mrpc_balancing_place(channel->balancing, call, ret_failed);
-	return channel->state == MINIRPC_TRANSIENT_FAILURE ? MINIRPC_PICK_FAIL
-							   : MINIRPC_PICK_QUEUE;
+	return channel->state == MINIRPC_TRANSIENT_FAILURE ? MINIRPC_PICK_FAIL : MINIRPC_PICK_QUEUE;
 }
 
 /* Does with it what the policy said. */
@@ -252,8 +251,7 @@ static int start(minirpc_channel *channel, minirpc_call *call)
 	enum minirpc_pick pick;
 	int failed;
 
-	if (call->gone || channel->state != MINIRPC_READY ||
-	    !mrpc_list_is_empty(&channel->fresh)) {
+	if (call->gone || channel->state != MINIRPC_READY || !mrpc_list_is_empty(&channel->fresh)) {
 		mrpc_channel_wait(channel, call);
 		return 0;
 	}
@@ -355,8 +353,8 @@ static int new_call(minirpc_call **ret_call, minirpc_channel *channel,
 		if (r < 0)
 			goto err_call;
 	}
-	call->own_authority = options->authority != NULL &&
-			      strcmp(options->authority, channel->authority) != 0;
+	call->own_authority =
+		options->authority != NULL && strcmp(options->authority, channel->authority) != 0;
 	authority = call->own_authority ? options->authority : channel->authority;
 	r = mrpc_call_set_authority(call, authority, strlen(authority));
 	if (r < 0)

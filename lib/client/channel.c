@@ -24,7 +24,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define REPLAY_TOTAL (16u << 20) /* */
+#define REPLAY_TOTAL (16u << 20)                     /* */
 #define USER_AGENT "grpc-c-minirpc/" MINIRPC_VERSION /* [W-11] */
 
 static void tell_watcher(struct mrpc_task *task)

@@ -47,7 +47,7 @@ struct pick_first {
 	size_t next;                      /* whose turn is next in the pass */
 	size_t failures;                  /* since the last call for a fresh list */
 	bool short_of_memory;             /* an address had no turn for want of it */
-	minirpc_timer *timer;             /* of the pass; or until another one, when short_of_memory */
+	minirpc_timer *timer; /* of the pass; or until another one, when short_of_memory */
 };
 
 static void say(struct pick_first *self, enum minirpc_channel_state state, const char *reason)
@@ -316,8 +316,8 @@ static struct candidate *find_ready(struct pick_first *self, struct candidates *
 
 		if (strcmp(candidate->addresses[0], address) != 0)
 			continue;
-		if (minirpc_subchannel_new(&candidate->subchannel, self->to,
-					   &candidate->endpoint) < 0)
+		if (minirpc_subchannel_new(&candidate->subchannel, self->to, &candidate->endpoint) <
+		    0)
 			return NULL;
 		minirpc_subchannel_set_user(candidate->subchannel, candidate);
 		if (minirpc_subchannel_state(candidate->subchannel) == MINIRPC_READY)

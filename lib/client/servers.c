@@ -49,10 +49,9 @@ void mrpc_channel_balanced(minirpc_channel *channel, struct minirpc_balancing *b
 {
 	const struct minirpc_balancing *next = channel->next;
 
-	if (next != NULL &&
-	    (channel->balancing->state != MINIRPC_READY ||
-	     (next->updated && (next->state == MINIRPC_READY ||
-				next->state == MINIRPC_TRANSIENT_FAILURE))))
+	if (next != NULL && (channel->balancing->state != MINIRPC_READY ||
+			     (next->updated && (next->state == MINIRPC_READY ||
+						next->state == MINIRPC_TRANSIENT_FAILURE))))
 		mrpc_turn_wake(&channel->loop->turn, &channel->follow_task);
 	if (balancing == channel->balancing)
 		become(channel, balancing->state);
@@ -67,8 +66,8 @@ static void follow(struct mrpc_task *task)
 		return;
 	channel->balancing = channel->next;
 	channel->next = NULL;
-	become(channel, channel->balancing->updated ? channel->balancing->state
-						    : MINIRPC_CONNECTING);
+	become(channel,
+	       channel->balancing->updated ? channel->balancing->state : MINIRPC_CONNECTING);
 	mrpc_balancing_stop(before); /* last: it may free the channel */
 }
 
@@ -202,8 +201,7 @@ int mrpc_channel_choose_again(minirpc_channel *channel)
 	return channel->endpoints == NULL ? 0 : give_endpoints(channel, channel->endpoints);
 }
 
-void mrpc_channel_unavailable(const minirpc_channel *channel,
-			      char text[MRPC_UNAVAILABLE_TEXT])
+void mrpc_channel_unavailable(const minirpc_channel *channel, char text[MRPC_UNAVAILABLE_TEXT])
 {
 	const struct minirpc_balancing *balancing = channel->balancing;
 	const char *reason = balancing != NULL ? balancing->reason : channel->failure;
@@ -361,22 +359,22 @@ static int begin_resolving(minirpc_channel *channel, const char *target,
 	if (channel->target_text == NULL ||
 	    (options->dns_servers != NULL && channel->dns_servers == NULL))
 		return -ENOMEM;
-	return mrpc_resolving_init(
-		&channel->resolving,
-		&(struct mrpc_resolving_config){ .loop = channel->loop,
-						 .target = channel->target_text,
-						 .parsed = &channel->target,
-						 .own = options->resolvers,
-						 .dns_servers = channel->dns_servers,
-						 .ask_for_config = !options->no_resolver_config,
-						 .proxied = channel->subchannel.proxied_host != NULL,
-						 .min_interval = options->min_resolution_interval,
-						 .backoff_initial = options->backoff_initial,
-						 .backoff_max = options->backoff_max,
-						 .seed = mrpc_random_next(&channel->chance),
-						 .on_result = on_result,
-						 .on_failure = on_failure,
-						 .user = channel });
+	return mrpc_resolving_init(&channel->resolving,
+				   &(struct mrpc_resolving_config){
+					   .loop = channel->loop,
+					   .target = channel->target_text,
+					   .parsed = &channel->target,
+					   .own = options->resolvers,
+					   .dns_servers = channel->dns_servers,
+					   .ask_for_config = !options->no_resolver_config,
+					   .proxied = channel->subchannel.proxied_host != NULL,
+					   .min_interval = options->min_resolution_interval,
+					   .backoff_initial = options->backoff_initial,
+					   .backoff_max = options->backoff_max,
+					   .seed = mrpc_random_next(&channel->chance),
+					   .on_result = on_result,
+					   .on_failure = on_failure,
+					   .user = channel });
 }
 
 int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,

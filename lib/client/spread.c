@@ -62,8 +62,7 @@ static void say(struct mrpc_spread *spread, const char *why)
 			why = minirpc_subchannel_failure(spread->all[i]);
 	/* A thousand clients that hear of a new server must not all begin with the same one. */
 	if (spread->ready_count > 0)
-		spread->next =
-			(size_t)(minirpc_balancing_random(spread->to) % spread->ready_count);
+		spread->next = (size_t)(minirpc_balancing_random(spread->to) % spread->ready_count);
 	minirpc_balancing_update(spread->to, spread->state, why);
 }
 
@@ -147,10 +146,11 @@ void mrpc_spread_on_state(void *self, minirpc_subchannel *subchannel,
 
 	if (state == MINIRPC_IDLE)
 		minirpc_subchannel_connect(subchannel);
-	if (state == MINIRPC_TRANSIENT_FAILURE || (state == MINIRPC_IDLE && !has_failed(subchannel)))
+	if (state == MINIRPC_TRANSIENT_FAILURE ||
+	    (state == MINIRPC_IDLE && !has_failed(subchannel)))
 		minirpc_balancing_resolve_again(spread->to);
-	say(spread, state == MINIRPC_TRANSIENT_FAILURE ? minirpc_subchannel_failure(subchannel)
-						       : NULL);
+	say(spread,
+	    state == MINIRPC_TRANSIENT_FAILURE ? minirpc_subchannel_failure(subchannel) : NULL);
 }
 
 void mrpc_spread_exit_idle(void *self)

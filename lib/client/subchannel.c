@@ -91,7 +91,8 @@ static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const 
 static void set_next_address(struct mrpc_subchannel *subchannel, const struct mrpc_address *address)
 {
 	while (subchannel->next_address < subchannel->address_count)
-		if (mrpc_address_equals(&subchannel->addresses[subchannel->next_address++], address))
+		if (mrpc_address_equals(&subchannel->addresses[subchannel->next_address++],
+					address))
 			return;
 }
 
@@ -268,8 +269,7 @@ void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_conn
 /* Nobody wants it: what runs on it runs on, on the one connection it has. */
 static void end(struct mrpc_task *task)
 {
-	struct mrpc_subchannel *subchannel =
-		mrpc_container(task, struct mrpc_subchannel, ending);
+	struct mrpc_subchannel *subchannel = mrpc_container(task, struct mrpc_subchannel, ending);
 	struct mrpc_connection *current = subchannel->current;
 
 	if (!mrpc_list_is_empty(&subchannel->handles))
@@ -306,8 +306,8 @@ static int copy_texts(struct mrpc_subchannel *subchannel, const struct mrpc_addr
 
 int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
 			const struct mrpc_subchannel_config *config, struct mrpc_list *all,
-			const struct mrpc_address *addresses, size_t count,
-			const char *server_name, uint64_t seed)
+			const struct mrpc_address *addresses, size_t count, const char *server_name,
+			uint64_t seed)
 {
 	struct mrpc_subchannel *subchannel;
 	int r;

@@ -22,16 +22,17 @@ struct mrpc_subchannel;
 
 struct mrpc_subchannel_config {
 	minirpc_loop *loop;
-	minirpc_tls *tls;       /* NULL: clear text; the owner's reference */
-	const char *user_agent; /* the owner's */
+	minirpc_tls *tls;                           /* NULL: clear text; the owner's reference */
+	const char *user_agent;                     /* the owner's */
 	const struct mrpc_compressors *compressors; /* the owner's */
 	struct minirpc_conn_limits limits;
-	struct minirpc_conn_counts *counts; /* the owner's; connections count here too */
+	struct minirpc_conn_counts *counts;  /* the owner's; connections count here too */
 	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
 						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
-	const struct mrpc_proxy *proxy; /* the owner's [L-9] */
-	const char *proxied_host;       /* the owner's; the proxy resolves it, addresses mean nothing then.
+	const struct mrpc_proxy *proxy;                             /* the owner's [L-9] */
+	const char
+		*proxied_host; /* the owner's; the proxy resolves it, addresses mean nothing then.
 					   NULL: the proxy is asked for the addresses */
 	uint16_t proxied_port;
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */
@@ -60,20 +61,20 @@ struct mrpc_subchannel {
 	minirpc_time deadline; /* of the attempt under way */
 	size_t next_address;   /* the attempt goes on with this one */
 	struct mrpc_timer timer;
-	struct mrpc_task task; /* begins an attempt */
+	struct mrpc_task task;   /* begins an attempt */
 	struct mrpc_task ending; /* looks whether anybody wants it still */
 	struct mrpc_dial *dial;
 	struct mrpc_proxy_dial *proxy_dial; /* in its place */
-	struct mrpc_connection *current; /* opening or ready: where new calls go */
-	struct mrpc_list connections;    /* the current one, and those that are on their way out */
-	char failure[512];               /* why the last attempt failed, "" when none did */
+	struct mrpc_connection *current;    /* opening or ready: where new calls go */
+	struct mrpc_list connections; /* the current one, and those that are on their way out */
+	char failure[512];            /* why the last attempt failed, "" when none did */
 };
 
 /* Copies addresses and server_name; config stays the owner's. Linked into `all`. Returns 0 or -ENOMEM. */
 int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
 			const struct mrpc_subchannel_config *config, struct mrpc_list *all,
-			const struct mrpc_address *addresses, size_t count,
-			const char *server_name, uint64_t seed);
+			const struct mrpc_address *addresses, size_t count, const char *server_name,
+			uint64_t seed);
 
 /* Closes every connection at once. Nobody may hold a handle. */
 void mrpc_subchannel_free(struct mrpc_subchannel *subchannel);
@@ -117,7 +118,8 @@ struct mrpc_connection {
 	struct mrpc_task task; /* woken when the conn's state changes, or its transport is gone */
 	bool is_over;          /* its transport is gone */
 	char peer[MRPC_ADDRESS_TEXT];
-	char good_for[MRPC_HOST_MAX + 1]; /* authority.c: the host that was checked last, and found good */
+	char good_for[MRPC_HOST_MAX +
+		      1]; /* authority.c: the host that was checked last, and found good */
 	char reason[256];
 };
 
@@ -143,7 +145,6 @@ const char *mrpc_connection_reason(const struct mrpc_connection *connection);
 /* The current connection has become ready, or takes no calls any more; its transport is gone. */
 void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel);
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection);
-void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel,
-			    struct mrpc_connection *connection);
+void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection);
 
 #endif

@@ -124,7 +124,8 @@ static void own_exit_idle(void *self)
 	own.exits++;
 }
 
-static void own_over(void *self, minirpc_subchannel *subchannel, const struct minirpc_status *status)
+static void own_over(void *self, minirpc_subchannel *subchannel,
+		     const struct minirpc_status *status)
 {
 	(void)self;
 	own.overs++;
@@ -147,7 +148,8 @@ static const struct minirpc_balancer own_policy = {
 static void open_own_with(const char *list, struct minirpc_channel_options options)
 {
 	memset(&own, 0, sizeof own);
-	options.balancers = (const struct minirpc_balancer_use[]){ { &own_policy, &own }, { NULL } };
+	options.balancers =
+		(const struct minirpc_balancer_use[]){ { &own_policy, &own }, { NULL } };
 	options.load_balancing = "own";
 	fleet_open(&fleet, list, &options);
 }
@@ -193,12 +195,14 @@ END_TEST
 
 START_TEST(the_first_policy_of_the_list_that_is_known_counts)
 {
-	fleet_open(&fleet, "123",
-		   &(struct minirpc_channel_options){
-			   .load_balancing = "pick_first",
-			   .service_config_json =
-				   "{\"loadBalancingPolicy\":\"pick_first\",\"loadBalancingConfig\":["
-				   "{\"xds_cluster\":{}},{\"round_robin\":{}},{\"pick_first\":{}}]}" });
+	fleet_open(
+		&fleet, "123",
+		&(struct minirpc_channel_options){
+			.load_balancing = "pick_first",
+			.service_config_json =
+				"{\"loadBalancingPolicy\":\"pick_first\",\"loadBalancingConfig\":["
+				"{\"xds_cluster\":{}},{\"round_robin\":{}},{\"pick_first\":{}}]"
+				"}" });
 	connect_all();
 	ck_assert_uint_eq(fleet.dials, 3);
 }
@@ -225,15 +229,15 @@ START_TEST(a_policy_that_nobody_knows_is_refused)
 		minirpc_channel_new(&channel, fleet.loop, "ipv4:10.0.0.1:1",
 				    &(struct minirpc_channel_options){ .load_balancing = "magic" }),
 		-EINVAL);
-	ck_assert_int_eq(minirpc_channel_new(&channel, fleet.loop, "ipv4:10.0.0.1:1",
-					     &(struct minirpc_channel_options){
-						     .balancers =
-							     (const struct minirpc_balancer_use[]){
-								     { &(struct minirpc_balancer){
-									       .name = "x" },
-								       NULL },
-								     { NULL } } }),
-			 -EINVAL);
+	ck_assert_int_eq(
+		minirpc_channel_new(
+			&channel, fleet.loop, "ipv4:10.0.0.1:1",
+			&(struct minirpc_channel_options){
+				.balancers =
+					(const struct minirpc_balancer_use[]){
+						{ &(struct minirpc_balancer){ .name = "x" }, NULL },
+						{ NULL } } }),
+		-EINVAL);
 }
 END_TEST
 
@@ -264,8 +268,8 @@ END_TEST
 
 START_TEST(the_old_policy_serves_until_the_new_one_knows_what_it_is)
 {
-	open_own_with("1", (struct minirpc_channel_options){
-				   .service_config_json = LB("pick_first") });
+	open_own_with("1",
+		      (struct minirpc_channel_options){ .service_config_json = LB("pick_first") });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	set_config(LB("own")); /* which says CONNECTING, shares the connection, hears of nothing */
 	ck_assert_uint_eq(own.lists, 1);
@@ -285,8 +289,8 @@ END_TEST
 
 START_TEST(a_new_policy_that_fails_takes_over_too)
 {
-	open_own_with("1", (struct minirpc_channel_options){
-				   .service_config_json = LB("pick_first") });
+	open_own_with("1",
+		      (struct minirpc_channel_options){ .service_config_json = LB("pick_first") });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	set_config(LB("own"));
 	minirpc_balancing_update(own.to, MINIRPC_TRANSIENT_FAILURE, "not today");
@@ -297,8 +301,8 @@ END_TEST
 
 START_TEST(a_new_policy_takes_over_when_the_old_one_is_ready_no_more)
 {
-	open_own_with("1", (struct minirpc_channel_options){
-				   .service_config_json = LB("pick_first") });
+	open_own_with("1",
+		      (struct minirpc_channel_options){ .service_config_json = LB("pick_first") });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	set_config(LB("own"));
 	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_READY);
@@ -309,8 +313,8 @@ END_TEST
 
 START_TEST(a_policy_that_never_began_is_dropped_for_the_next)
 {
-	open_own_with("123", (struct minirpc_channel_options){
-				     .service_config_json = LB("pick_first") });
+	open_own_with("123",
+		      (struct minirpc_channel_options){ .service_config_json = LB("pick_first") });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	set_config(LB("own"));
 	ck_assert_uint_eq(own.starts, 1);
@@ -327,8 +331,8 @@ END_TEST
 
 START_TEST(a_policy_that_refuses_its_config_changes_nothing)
 {
-	open_own_with("1", (struct minirpc_channel_options){
-				   .service_config_json = LB("pick_first") });
+	open_own_with("1",
+		      (struct minirpc_channel_options){ .service_config_json = LB("pick_first") });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	own.start_error = -EINVAL;
 	set_config(LB("own"));
@@ -341,10 +345,9 @@ END_TEST
 
 START_TEST(a_policy_hears_its_config)
 {
-	open_own_with("1",
-		      (struct minirpc_channel_options){
-			      .service_config_json =
-				      "{\"loadBalancingConfig\":[{\"own\":{\"a\":[1,2]}}]}" });
+	open_own_with("1", (struct minirpc_channel_options){
+				   .service_config_json =
+					   "{\"loadBalancingConfig\":[{\"own\":{\"a\":[1,2]}}]}" });
 	connect_all();
 	ck_assert_str_eq(own.config, "{\"a\":[1,2]}");
 }
@@ -406,9 +409,11 @@ START_TEST(fail_is_unavailable_unless_the_call_waits_for_ready)
 }
 END_TEST
 
-#define RETRY                                                                                       \
-	"{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"1s\"," \
-	"\"maxBackoff\":\"1s\",\"backoffMultiplier\":1,\"retryableStatusCodes\":[\"UNAVAILABLE\"]}}]}"
+#define RETRY                                                                                      \
+	"{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":" \
+	"\"1s\","                                                                                  \
+	"\"maxBackoff\":\"1s\",\"backoffMultiplier\":1,\"retryableStatusCodes\":[\"UNAVAILABLE\"]" \
+	"}}]}"
 
 START_TEST(drop_fails_even_a_call_that_waits_and_is_never_repeated)
 {

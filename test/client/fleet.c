@@ -93,9 +93,10 @@ static void dial(struct mrpc_subchannel *subchannel, void *user)
 	struct fleet *fleet = user;
 	unsigned number = 0;
 	struct fleet_server *server;
+	bool v6 = sscanf(subchannel->first, "ipv6:[fd00::%u]:1", &number) == 1;
 	char *at;
 
-	ck_assert_int_eq(sscanf(subchannel->first, "ipv4:10.0.0.%u:1", &number), 1);
+	ck_assert(v6 || sscanf(subchannel->first, "ipv4:10.0.0.%u:1", &number) == 1);
 	server = &fleet->servers[number];
 	if (server->dials < sizeof server->dialed / sizeof server->dialed[0])
 		server->dialed[server->dials] = fleet->loop->now;
@@ -103,7 +104,7 @@ static void dial(struct mrpc_subchannel *subchannel, void *user)
 	fleet->dials++;
 	at = fleet->order + strlen(fleet->order);
 	if (at < fleet->order + sizeof fleet->order - 1)
-		*at = (char)('0' + number);
+		*at = (char)((v6 ? '@' : '0') + number);
 	if (server->mode == FLEET_DOWN)
 		mrpc_subchannel_refuse(subchannel, "Connection refused");
 	else
@@ -169,7 +170,10 @@ int fleet_push(struct fleet *fleet, const char *list, const char *service_config
 			count++;
 			continue;
 		}
-		snprintf(texts[used], sizeof texts[used], "10.0.0.%c:1", *list);
+		if (*list > '9')
+			snprintf(texts[used], sizeof texts[used], "[fd00::%d]:1", *list - '@');
+		else
+			snprintf(texts[used], sizeof texts[used], "10.0.0.%c:1", *list);
 		if (endpoints[count].addresses == NULL)
 			endpoints[count].addresses = &addresses[at];
 		addresses[at++] = texts[used++];
@@ -181,13 +185,13 @@ int fleet_push(struct fleet *fleet, const char *list, const char *service_config
 	addresses[at] = NULL;
 	if (separated)
 		count++;
-	return minirpc_resolving_push(fleet->resolving, &(struct minirpc_resolver_result){
-								.endpoints = endpoints,
-								.endpoint_count = count,
-								.service_config_json =
-									service_config,
-								.note = note,
-							});
+	return minirpc_resolving_push(fleet->resolving,
+				      &(struct minirpc_resolver_result){
+					      .endpoints = endpoints,
+					      .endpoint_count = count,
+					      .service_config_json = service_config,
+					      .note = note,
+				      });
 }
 
 /* ---- The fleet ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Fleet: up to nine servers in memory and one channel that reaches them by addresses, all on one manual loop.
- * Server 3 has the address 10.0.0.3:1; the resolver is the test's own: fleet_list pushes. Each server serves what
+ * Server 3 has the addresses 10.0.0.3:1 ('3' in a list) and [fd00::3]:1 ('C'); the resolver is the test's own: fleet_list pushes. Each server serves what
  * pair.h has, is up, down (connections are refused) or silent (accepts, says nothing). */
 #ifndef TEST_CLIENT_FLEET_H
 #define TEST_CLIENT_FLEET_H
@@ -24,7 +24,7 @@ struct fleet {
 		minirpc_time dialed[256];
 	} servers[FLEET_MAX + 1]; /* by number, from 1 */
 	unsigned dials;
-	char order[256]; /* the numbers of the servers in the order in which they were dialed */
+	char order[256]; /* what was dialed, as in lists */
 	struct fleet_pipe {
 		struct fleet_end {
 			struct fleet_end *other;
@@ -52,8 +52,7 @@ void fleet_advance(struct fleet *fleet, minirpc_time span);
 
 /* Pushes a list, of servers by number, now. Returns what the push does. A ',' between numbers separates endpoints, so
  * "12,3" is one of two addresses and one of one; without any ',' each number is an endpoint. */
-int fleet_push(struct fleet *fleet, const char *list, const char *service_config,
-	       const char *note);
+int fleet_push(struct fleet *fleet, const char *list, const char *service_config, const char *note);
 
 /* The server is gone, as if killed; its connections with it. */
 void fleet_kill(struct fleet *fleet, unsigned number);

@@ -87,8 +87,7 @@ END_TEST
 
 START_TEST(never_is_never)
 {
-	fleet_open(&fleet, "1",
-		   &(struct minirpc_channel_options){ .idle_timeout = MINIRPC_NEVER });
+	fleet_open(&fleet, "1", &(struct minirpc_channel_options){ .idle_timeout = MINIRPC_NEVER });
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	fleet_advance(&fleet, MINUTES(100000));
 	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_READY);
@@ -193,8 +192,7 @@ START_TEST(the_states_of_a_life)
 	fleet_advance(&fleet, MINIRPC_S(4));
 	minirpc_channel_enter_idle(fleet.channel);
 	fleet_settle(&fleet);
-	ck_assert_str_eq(states.text,
-			 "connecting ready idle connecting failure ready idle ");
+	ck_assert_str_eq(states.text, "connecting ready idle connecting failure ready idle ");
 }
 END_TEST
 

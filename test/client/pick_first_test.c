@@ -62,6 +62,23 @@ START_TEST(the_next_address_is_tried_250_ms_after_a_silent_one)
 }
 END_TEST
 
+/* [B-4], RFC 8305, 4: whatever the list's first family is, the other has every second turn. */
+START_TEST(families_take_turns)
+{
+	open_fleet("12EF3G4");
+	for (unsigned i = 1; i <= FLEET_MAX; i++)
+		fleet.servers[i].mode = FLEET_DOWN;
+	ck_assert_uint_eq(fleet_call(&fleet), 0);
+	ck_assert_str_eq(fleet.order, "1E2F3G4");
+	fleet_close(&fleet);
+	open_fleet("EFG12");
+	for (unsigned i = 1; i <= FLEET_MAX; i++)
+		fleet.servers[i].mode = FLEET_DOWN;
+	ck_assert_uint_eq(fleet_call(&fleet), 0);
+	ck_assert_str_eq(fleet.order, "E1F2G");
+}
+END_TEST
+
 START_TEST(a_failure_of_an_earlier_address_does_not_hurry_the_next)
 {
 	open_fleet("1234");
@@ -343,6 +360,7 @@ Suite *suite(void)
 	tcase_add_test(t, all_calls_go_to_the_first_server_that_answers);
 	tcase_add_test(t, a_refused_address_hands_over_at_once);
 	tcase_add_test(t, the_next_address_is_tried_250_ms_after_a_silent_one);
+	tcase_add_test(t, families_take_turns);
 	tcase_add_test(t, a_failure_of_an_earlier_address_does_not_hurry_the_next);
 	tcase_add_test(t, when_all_have_failed_calls_fail_and_hear_of_each_address);
 	tcase_add_test(t, each_address_is_tried_again_after_its_own_backoff);

@@ -112,7 +112,8 @@ static size_t story(size_t n, bool forever)
 	made = 0;
 	alloc_fail_at(n, forever);
 	if (fleet_try_open(&fleet, "123",
-			   &(struct minirpc_channel_options){ .load_balancing = "round_robin" }) == 0)
+			   &(struct minirpc_channel_options){ .load_balancing = "round_robin" }) ==
+	    0)
 		tell();
 	refused = alloc_refused();
 	alloc_fail_at(0, false);

@@ -297,7 +297,8 @@ START_TEST(a_choice_is_at_least_two)
 		try_config("{\"loadBalancingConfig\":[{\"least_request\":{\"choiceCount\":1}}]}"),
 		-EINVAL);
 	ck_assert_int_eq(
-		try_config("{\"loadBalancingConfig\":[{\"least_request\":{\"choiceCount\":\"x\"}}]}"),
+		try_config(
+			"{\"loadBalancingConfig\":[{\"least_request\":{\"choiceCount\":\"x\"}}]}"),
 		-EINVAL);
 	open_with("1", NULL);
 }

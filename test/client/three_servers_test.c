@@ -22,10 +22,10 @@ static void listen_again(struct host *host)
 	ck_assert_int_eq(minirpc_server_new(&host->server, loop, NULL), 0);
 	pair_serve(host->server);
 	snprintf(address, sizeof address, "127.0.0.1:%u", host->port);
-	ck_assert_int_eq(minirpc_server_listen(host->server, address,
-					       &(struct minirpc_listen_options){
-						       .ret_port = &host->port }),
-			 0);
+	ck_assert_int_eq(
+		minirpc_server_listen(host->server, address,
+				      &(struct minirpc_listen_options){ .ret_port = &host->port }),
+		0);
 }
 
 static void setup(void)
@@ -104,9 +104,9 @@ static void kill_and_revive(void)
 	call_until_all_of(7);
 }
 
-#define RETRY                                                                                       \
-	"{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":4,"                      \
-	"\"initialBackoff\":\"0.001s\",\"maxBackoff\":\"0.01s\",\"backoffMultiplier\":2,"            \
+#define RETRY                                                                                      \
+	"{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":4,"                    \
+	"\"initialBackoff\":\"0.001s\",\"maxBackoff\":\"0.01s\",\"backoffMultiplier\":2,"          \
 	"\"retryableStatusCodes\":[\"UNAVAILABLE\"]}}]}"
 
 START_TEST(round_robin_survives_one_of_three_and_takes_it_back)
