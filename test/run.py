@@ -79,11 +79,18 @@ def sanitized_tests(folder, everything):
 
 def thread_sanitizer(folder):
     """The tests with several threads, under ThreadSanitizer; a race in a test's own process ends it with 66."""
-    names = ['transport/threads', 'io/post', 'io/resolve']
+    names = ['transport/threads', 'io/post', 'io/resolve', 'io/resolve_gai']
     if not build(folder, '-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1',
                  targets=[f'test/{name.replace("/", "_")}_test' for name in names]):
         return 0, 1, 0
     return meson_tests(folder, 'threads', '--timeout-multiplier=10', *names)
+
+
+def without_cares(folder):
+    """The library that asks for names on helper threads: what changes with that."""
+    if not build(folder, '-Dcares=disabled'):
+        return 0, 1, 0
+    return meson_tests(folder, 'without c-ares', '--suite=io', '--suite=client')
 
 
 def valgrind_tests(folder):
@@ -180,6 +187,7 @@ def main():
         add('many seeds of the simulation', meson_tests(BUILD, 'simulation', 'scenario/simulation', '--timeout-multiplier=20',
                                                         env={'SIM_SEEDS': '20000'}))
         add('threads', thread_sanitizer('build-tsan'))
+        add('without c-ares', without_cares('build-nocares'))
         add('valgrind', valgrind_tests(BUILD))
         add('fuzz', fuzz('build-fuzz', 60))
 

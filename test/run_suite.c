@@ -4,11 +4,17 @@
 
 #include <stdlib.h>
 
+#define SKIPPED 77 /* to meson */
+
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
+	Suite *tests = suite();
+	SRunner *runner;
 	int failed;
 
+	if (tests == NULL)
+		return SKIPPED;
+	runner = srunner_create(tests);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -87,7 +87,7 @@ struct minirpc_channel_options {
 	minirpc_time
 		idle_timeout; /* without calls for so long the channel closes its connections and is
 				      IDLE; 0: 30 min [B-2]; MINIRPC_NEVER: never */
-	const char *dns_servers; /* "10.0.0.1:53,[::1]:53"; NULL: the system's */
+	const char *dns_servers; /* "10.0.0.1:53,[::1]:53"; NULL: the system's. Not without c-ares */
 	const char *
 		proxy; /* HTTP CONNECT proxy [L-9]: "host:port" or "http://user:password@host:port";
 				 the environment is not looked at. The proxy resolves the name */
@@ -99,7 +99,8 @@ struct minirpc_channel_options {
 /* Makes a channel; nothing is resolved or connected yet. loop NULL: the channel brings a loop of
  * its own, and is used with _wait calls or minirpc_call_wait. Everything in options is copied.
  * Returns 0, -EINVAL (target that cannot be parsed, limits out of range, a time below 0, an authority
- * or user agent that is empty or not printable ASCII, an unknown compression), -ENOMEM, -EMFILE or -ENFILE (own loop). */
+ * or user agent that is empty or not printable ASCII, an unknown compression), -ENOTSUP (dns_servers or
+ * "dns://server/name" in a library that was built without c-ares), -ENOMEM, -EMFILE or -ENFILE (own loop). */
 MINIRPC_API int minirpc_channel_new(minirpc_channel **ret_channel, minirpc_loop *loop,
 				    const char *target,
 				    const struct minirpc_channel_options *options);

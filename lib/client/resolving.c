@@ -266,6 +266,9 @@ int mrpc_resolving_init(struct minirpc_resolving *resolving,
 
 	if (r < 0)
 		return r;
+	if ((config->dns_servers != NULL || config->parsed->server != NULL) &&
+	    !mrpc_resolve_asks_servers())
+		return -ENOTSUP;
 	*resolving = (struct minirpc_resolving){
 		.config = *config,
 		.task = { .phase = MRPC_DELIVER, .run = work },

@@ -58,7 +58,7 @@ struct minirpc_resolving {
 int mrpc_resolving_parse(struct mrpc_target *target, const char *text,
 			 const struct minirpc_resolver_use *own);
 
-/* Returns 0; -EINVAL (dns_servers that are none), -ENOMEM. */
+/* Returns 0; -EINVAL (dns_servers that are none), -ENOTSUP (built without what asks them), -ENOMEM. */
 int mrpc_resolving_init(struct minirpc_resolving *resolving,
 			const struct mrpc_resolving_config *config);
 void mrpc_resolving_clear(struct minirpc_resolving *resolving); /* harmless on a zeroed one */

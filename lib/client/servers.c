@@ -337,12 +337,14 @@ static int begin_proxy(minirpc_channel *channel, const struct minirpc_channel_op
 
 	if (r < 0 || channel->proxy.host == NULL)
 		return r;
-	channel->subchannel.proxy = &channel->proxy;
-	if (target->kind == MRPC_TARGET_DNS &&
-	    mrpc_proxy_is_for(&channel->proxy, target->host, target->port)) {
+	if (target->kind == MRPC_TARGET_DNS) {
+		/* A name that is reached without is so whatever its addresses are. */
+		if (!mrpc_proxy_is_for(&channel->proxy, target->host, target->port))
+			return 0;
 		channel->subchannel.proxied_host = target->host;
 		channel->subchannel.proxied_port = target->port;
 	}
+	channel->subchannel.proxy = &channel->proxy;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Backend: what loop.c, its backends and post.c know of each other, and nobody else does. */
+/* Backend: what loop.c, its backends, post.c and helper threads (resolve_gai.c) know of each other, and nobody
+ * else does. */
 #ifndef MRPC_IO_BACKEND_H
 #define MRPC_IO_BACKEND_H
 
@@ -37,6 +38,19 @@ void mrpc_post_free(struct mrpc_loop_post *post);
 /* Runs what was posted until now; what those post in turn comes next time. */
 void mrpc_post_run(struct mrpc_loop_post *post);
 bool mrpc_post_is_waiting(struct mrpc_loop_post *post);
+
+/* A post without an allocation: this is where it lives. fn may put it again. */
+struct mrpc_posted {
+	struct mrpc_list node;
+	void (*fn)(void *user);
+	void *user;
+	bool is_allocated; /* post.c's own */
+};
+
+/* As minirpc_loop_post, of a loop that can be woken; not while it is put already. */
+void mrpc_post_put(struct mrpc_loop_post *post, struct mrpc_posted *posted);
+/* It does not run any more; harmless when it is not put. From the loop's thread. */
+void mrpc_post_take_out(struct mrpc_loop_post *post, struct mrpc_posted *posted);
 
 /* The descriptor's watch; NULL when there is none. */
 struct minirpc_watch *mrpc_post_watch(struct mrpc_loop_post *post);

@@ -15,6 +15,7 @@
 #include "io/backend.h"
 
 #include "base/alloc.h"
+#include "io/look_up.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -313,6 +314,7 @@ minirpc_loop *minirpc_loop_free(minirpc_loop *loop)
 		return NULL;
 	assert(!loop->in_turn && !loop->running);
 
+	mrpc_look_ups_close(loop);
 	mrpc_post_free(loop->post);
 	mrpc_user_timers_free(loop);
 	assert(loop->watches == 0 && loop->timers.bound == 0);

@@ -50,6 +50,7 @@ struct minirpc_loop {
 	struct mrpc_list again;      /* tasks that have had their share of this turn */
 	struct mrpc_list user_timers;
 	struct mrpc_loop_post *post; /* the door from other threads */
+	struct mrpc_helpers *helpers; /* threads that ask for names (resolve_gai.c); NULL: never needed */
 	struct mrpc_buf out; /* one for all links: bytes of the connection that is being flushed */
 	struct mrpc_buf spare; /* follows when a link keeps `out`, because its socket was full */
 	struct mrpc_buf plain; /* what a link has decrypted, or is about to encrypt */

@@ -17,12 +17,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct posted {
-	struct mrpc_list node;
-	void (*fn)(void *user);
-	void *user;
-};
-
 struct mrpc_loop_post {
 	pthread_mutex_t mutex;
 	struct mrpc_list list; /* under the mutex */
@@ -82,6 +76,12 @@ err_post:
 	return r;
 }
 
+static void free_posted(struct mrpc_posted *posted)
+{
+	if (posted->is_allocated)
+		mrpc_free(posted);
+}
+
 void mrpc_post_free(struct mrpc_loop_post *post)
 {
 	struct mrpc_list *node;
@@ -91,7 +91,7 @@ void mrpc_post_free(struct mrpc_loop_post *post)
 		close(post->fd);
 	}
 	while ((node = mrpc_list_pop(&post->list)) != NULL)
-		mrpc_free(mrpc_container(node, struct posted, node));
+		free_posted(mrpc_container(node, struct mrpc_posted, node));
 	pthread_mutex_destroy(&post->mutex);
 	mrpc_free(post);
 }
@@ -123,37 +123,57 @@ void mrpc_post_run(struct mrpc_loop_post *post)
 	pthread_mutex_unlock(&post->mutex);
 
 	while ((node = mrpc_list_pop(&batch)) != NULL) {
-		struct posted *posted = mrpc_container(node, struct posted, node);
+		struct mrpc_posted *posted = mrpc_container(node, struct mrpc_posted, node);
 		void (*fn)(void *user) = posted->fn;
 		void *user = posted->user;
 
-		mrpc_free(posted);
+		free_posted(posted);
 		fn(user);
 	}
+}
+
+/* Under the mutex. Written under it, too: once the last post has run, no poster touches the descriptor any more, and
+ * the loop may be freed by what it posted. It cannot block, and fails only when the counter is full, hence
+ * readable. */
+static void put(struct mrpc_loop_post *post, struct mrpc_posted *posted)
+{
+	bool first = mrpc_list_is_empty(&post->list);
+	const uint64_t one = 1;
+
+	mrpc_list_push(&post->list, &posted->node);
+	if (first && post->fd >= 0)
+		while (write(post->fd, &one, sizeof one) < 0 && errno == EINTR)
+			;
+}
+
+void mrpc_post_put(struct mrpc_loop_post *post, struct mrpc_posted *posted)
+{
+	pthread_mutex_lock(&post->mutex);
+	put(post, posted);
+	pthread_mutex_unlock(&post->mutex);
+}
+
+void mrpc_post_take_out(struct mrpc_loop_post *post, struct mrpc_posted *posted)
+{
+	pthread_mutex_lock(&post->mutex);
+	mrpc_list_remove(&posted->node); /* from the list, or from the batch of mrpc_post_run */
+	pthread_mutex_unlock(&post->mutex);
 }
 
 int minirpc_loop_post(minirpc_loop *loop, void (*fn)(void *user), void *user)
 {
 	struct mrpc_loop_post *post = loop->post;
-	struct posted *posted = mrpc_alloc(sizeof *posted);
-	const uint64_t one = 1;
-	bool first, refused;
+	struct mrpc_posted *posted = mrpc_alloc(sizeof *posted);
+	bool refused;
 
 	if (posted == NULL)
 		return -ENOMEM;
-	*posted = (struct posted){ .fn = fn, .user = user };
+	*posted = (struct mrpc_posted){ .fn = fn, .user = user, .is_allocated = true };
 
 	pthread_mutex_lock(&post->mutex);
 	refused = post->fd < 0 && !pthread_equal(post->owner, pthread_self());
-	first = mrpc_list_is_empty(&post->list);
 	if (!refused)
-		mrpc_list_push(&post->list, &posted->node);
-	/* Written under the mutex: once the last post has run, no poster touches the descriptor any
-	 * more, and the loop may be freed by what it posted. It cannot block, and fails only when
-	 * the counter is full, hence readable. */
-	if (!refused && first && post->fd >= 0)
-		while (write(post->fd, &one, sizeof one) < 0 && errno == EINTR)
-			;
+		put(post, posted);
 	pthread_mutex_unlock(&post->mutex);
 
 	if (refused) {

@@ -3,14 +3,14 @@
  *
  *	IP literal      nothing to ask
  *	*.localhost     /etc/hosts, else loopback; never the network (RFC 6761, 6.3)
- *	other names     c-ares: /etc/hosts, then DNS
+ *	other names     look_up.h: /etc/hosts, then DNS
  *
  * Whatever the source, the answer is told by a task, so on_done never runs inside mrpc_resolve. */
 #include "io/resolve.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "io/resolve_ares.h"
+#include "io/look_up.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,7 +21,7 @@
 struct mrpc_resolution {
 	minirpc_loop *loop;
 	struct mrpc_task tell;
-	struct mrpc_ares *ares; /* while asking, and until the answer is told */
+	struct mrpc_look_up *look_up; /* while asking, and until the answer is told */
 	bool local;             /* a name that means this machine */
 	uint16_t port;
 	minirpc_time ttl;
@@ -52,8 +52,8 @@ static void tell(struct mrpc_task *task)
 	struct mrpc_address *addresses = resolution->addresses;
 	char reason[sizeof resolution->reason];
 
-	mrpc_ares_free(resolution->ares);
-	resolution->ares = NULL;
+	mrpc_look_up_free(resolution->look_up);
+	resolution->look_up = NULL;
 	if (resolution->on_text != NULL) {
 		tell_text(resolution);
 		return;
@@ -162,12 +162,12 @@ static bool is_local(const char *host, size_t len)
 
 static int ask(struct mrpc_resolution *resolution, const char *servers)
 {
-	struct mrpc_ares_options options = { .servers = servers, .only_files = resolution->local };
+	struct mrpc_look_up_options options = { .servers = servers, .only_files = resolution->local };
 	int r;
 
-	r = mrpc_ares_new(&resolution->ares, resolution->loop, resolution->host, &options, on_found,
+	r = mrpc_look_up_new(&resolution->look_up, resolution->loop, resolution->host, &options, on_found,
 			  resolution);
-	if (r == -EIO && resolution->local) {
+	if ((r == -EIO || r == -ENOTSUP) && resolution->local) {
 		succeed_with_loopback(resolution);
 		return 0;
 	}
@@ -250,7 +250,7 @@ int mrpc_resolve_txt(struct mrpc_resolution **ret_resolution, minirpc_loop *loop
 		     const char *servers, const char *name, const char *prefix,
 		     void (*on_text)(void *user, const char *text, int error), void *user)
 {
-	const struct mrpc_ares_options options = { .servers = servers };
+	const struct mrpc_look_up_options options = { .servers = servers };
 	struct mrpc_resolution *resolution;
 	int r;
 
@@ -258,7 +258,7 @@ int mrpc_resolve_txt(struct mrpc_resolution **ret_resolution, minirpc_loop *loop
 	if (r < 0)
 		return r;
 	resolution->on_text = on_text;
-	r = mrpc_ares_txt_new(&resolution->ares, loop, resolution->host, prefix, &options,
+	r = mrpc_look_up_txt_new(&resolution->look_up, loop, resolution->host, prefix, &options,
 			      on_text_found, resolution);
 	if (r < 0) {
 		mrpc_free(resolution);
@@ -270,7 +270,7 @@ int mrpc_resolve_txt(struct mrpc_resolution **ret_resolution, minirpc_loop *loop
 
 bool mrpc_resolution_is_asking(const struct mrpc_resolution *resolution)
 {
-	return resolution->ares != NULL && !mrpc_list_is_linked(&resolution->tell.node);
+	return resolution->look_up != NULL && !mrpc_list_is_linked(&resolution->tell.node);
 }
 
 minirpc_time mrpc_resolution_ttl(const struct mrpc_resolution *resolution)
@@ -283,7 +283,7 @@ void mrpc_resolution_free(struct mrpc_resolution *resolution)
 	if (resolution == NULL)
 		return;
 	mrpc_task_sleep(&resolution->tell);
-	mrpc_ares_free(resolution->ares);
+	mrpc_look_up_free(resolution->look_up);
 	mrpc_free(resolution->addresses);
 	mrpc_free(resolution->text);
 	mrpc_free(resolution);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Resolve: from a target or a listening address to socket addresses. Names by c-ares on the loop,
- * never on a thread. */
+/* Resolve: from a target or a listening address to socket addresses. Names by c-ares on the loop; on helper
+ * threads in a library that was built without it. */
 #ifndef MRPC_IO_RESOLVE_H
 #define MRPC_IO_RESOLVE_H
 
@@ -40,9 +40,14 @@ void mrpc_target_clear(struct mrpc_target *target);
 /* Looks a name up, IPv6 and IPv4 interleaved as RFC 8305 wants. on_done is called once, in a turn
  * of the loop, unless the resolution is freed before; addresses are valid during the call. error 0
  * or -errno, reason a sentence. IP literals, localhost and names in /etc/hosts answer without a
- * packet, also in a turn. The owner frees the resolution, then or later. Returns 0, -ENOMEM, or what
- * kept the resolver from beginning. */
+ * packet, also in a turn. The owner frees the resolution, then or later, and has a timer for it: nothing here ends
+ * in time, and a thread does not keep the host's ev_run going. Returns 0, -ENOMEM, or what kept the resolver from
+ * beginning. */
 struct mrpc_resolution;
+
+/* False in a library that was built without c-ares: servers other than NULL and TXT are -ENOTSUP then, and no
+ * answer has a TTL. */
+bool mrpc_resolve_asks_servers(void);
 
 int mrpc_resolve(struct mrpc_resolution **ret_resolution, minirpc_loop *loop, const char *host,
 		 uint16_t port,

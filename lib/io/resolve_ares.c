@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Resolve by c-ares: one channel for each look-up, its sockets and its timer on our loop.
  *
- *	mrpc_ares ---- ares_channel ---- socket ---- watch    (c-ares opens and closes sockets as it
- *	    |                            socket ---- watch     likes, and tells on_socket before)
+ *	mrpc_look_up ---- ares_channel ---- socket ---- watch    (c-ares opens and closes sockets as it
+ *	    |                               socket ---- watch     likes, and tells on_socket before)
  *	  timer
  *
  * A channel costs a few reads of small files (resolv.conf, nsswitch.conf, hosts): about as much as
@@ -11,7 +11,7 @@
  *
  * ares_library_init is not called on purpose. It is not safe between threads (it counts in a plain
  * global), and outside Windows and Android there is nothing that it would set up. */
-#include "io/resolve_ares.h"
+#include "io/look_up.h"
 
 #include "base/alloc.h"
 
@@ -29,10 +29,10 @@
 struct ares_watch {
 	struct minirpc_watch watch;
 	struct mrpc_list node;
-	struct mrpc_ares *ares;
+	struct mrpc_look_up *ares;
 };
 
-struct mrpc_ares {
+struct mrpc_look_up {
 	minirpc_loop *loop;
 	ares_channel channel;
 	struct mrpc_list watches;
@@ -46,7 +46,12 @@ struct mrpc_ares {
 	void *user;
 };
 
-static void finish(struct mrpc_ares *ares, const struct mrpc_address *addresses, size_t count,
+bool mrpc_resolve_asks_servers(void)
+{
+	return true;
+}
+
+static void finish(struct mrpc_look_up *ares, const struct mrpc_address *addresses, size_t count,
 		   minirpc_time ttl, int error, const char *reason)
 {
 	if (ares->finished)
@@ -61,7 +66,7 @@ static void finish(struct mrpc_ares *ares, const struct mrpc_address *addresses,
 }
 
 /* When c-ares wants to look at its own time-outs again; a millisecond late rather than early. */
-static void set_timer(struct mrpc_ares *ares)
+static void set_timer(struct mrpc_look_up *ares)
 {
 	struct timeval tv;
 
@@ -78,7 +83,7 @@ static void set_timer(struct mrpc_ares *ares)
 
 static void on_time(struct mrpc_timer *timer, minirpc_time now)
 {
-	struct mrpc_ares *ares = mrpc_container(timer, struct mrpc_ares, timer);
+	struct mrpc_look_up *ares = mrpc_container(timer, struct mrpc_look_up, timer);
 
 	(void)now;
 	ares_process_fd(ares->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
@@ -87,7 +92,7 @@ static void on_time(struct mrpc_timer *timer, minirpc_time now)
 
 static void on_ready(struct minirpc_watch *watch, unsigned events)
 {
-	struct mrpc_ares *ares = mrpc_container(watch, struct ares_watch, watch)->ares;
+	struct mrpc_look_up *ares = mrpc_container(watch, struct ares_watch, watch)->ares;
 	int fd = watch->fd;
 
 	if ((events & MRPC_WATCH_LOST) != 0) {
@@ -101,7 +106,7 @@ static void on_ready(struct minirpc_watch *watch, unsigned events)
 	set_timer(ares);
 }
 
-static struct ares_watch *find_watch(struct mrpc_ares *ares, int fd)
+static struct ares_watch *find_watch(struct mrpc_look_up *ares, int fd)
 {
 	for (struct mrpc_list *at = ares->watches.next; at != &ares->watches; at = at->next) {
 		struct ares_watch *found = mrpc_container(at, struct ares_watch, node);
@@ -119,7 +124,7 @@ static void drop_watch(struct ares_watch *watch)
 	mrpc_free(watch);
 }
 
-static int add_watch(struct mrpc_ares *ares, int fd, unsigned events)
+static int add_watch(struct mrpc_look_up *ares, int fd, unsigned events)
 {
 	struct ares_watch *watch = mrpc_zalloc(sizeof *watch);
 	int r;
@@ -139,7 +144,7 @@ static int add_watch(struct mrpc_ares *ares, int fd, unsigned events)
 /* c-ares tells what it waits for; both false just before it closes the socket. */
 static void on_socket(void *user, ares_socket_t fd, int readable, int writable)
 {
-	struct mrpc_ares *ares = user;
+	struct mrpc_look_up *ares = user;
 	unsigned events =
 		(readable ? (unsigned)MINIRPC_READ : 0) | (writable ? (unsigned)MINIRPC_WRITE : 0);
 	struct ares_watch *watch = find_watch(ares, fd);
@@ -206,7 +211,7 @@ static minirpc_time least_ttl(minirpc_time least, int ttl)
 
 static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo *info)
 {
-	struct mrpc_ares *ares = user;
+	struct mrpc_look_up *ares = user;
 	struct mrpc_address found[ADDRESSES_MAX];
 	minirpc_time ttl = MINIRPC_NEVER;
 	size_t count = 0;
@@ -237,7 +242,7 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
 		finish(ares, NULL, 0, MINIRPC_NEVER, error_of(status), sentence_of(status));
 }
 
-static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *options)
+static int open_channel(struct mrpc_look_up *ares, const struct mrpc_look_up_options *options)
 {
 	char files[] = "f", files_then_dns[] = "fb";
 	struct ares_options ares_options = {
@@ -262,10 +267,10 @@ static int open_channel(struct mrpc_ares *ares, const struct mrpc_ares_options *
 	return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 }
 
-static int new_ares(struct mrpc_ares **ret_ares, minirpc_loop *loop,
-		    const struct mrpc_ares_options *options)
+static int new_ares(struct mrpc_look_up **ret_ares, minirpc_loop *loop,
+		    const struct mrpc_look_up_options *options)
 {
-	struct mrpc_ares *ares = mrpc_zalloc(sizeof *ares);
+	struct mrpc_look_up *ares = mrpc_zalloc(sizeof *ares);
 	int r;
 
 	if (ares == NULL)
@@ -288,15 +293,15 @@ err_ares:
 	return r;
 }
 
-int mrpc_ares_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *host,
-		  const struct mrpc_ares_options *options,
+int mrpc_look_up_new(struct mrpc_look_up **ret_ares, minirpc_loop *loop, const char *host,
+		  const struct mrpc_look_up_options *options,
 		  void (*on_found)(void *user, const struct mrpc_address *addresses, size_t count,
 				   minirpc_time ttl, int error, const char *reason),
 		  void *user)
 {
 	const struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC,
 						   .ai_socktype = SOCK_STREAM };
-	struct mrpc_ares *ares;
+	struct mrpc_look_up *ares;
 	int r;
 
 	r = new_ares(&ares, loop, options);
@@ -338,7 +343,7 @@ static int find_text(const struct ares_txt_ext *records, const char *prefix, str
 
 static void on_txt_answer(void *user, int status, int timeouts, unsigned char *packet, int len)
 {
-	struct mrpc_ares *ares = user;
+	struct mrpc_look_up *ares = user;
 	struct ares_txt_ext *records = NULL;
 	struct mrpc_buf text = { 0 };
 	int r;
@@ -357,12 +362,12 @@ static void on_txt_answer(void *user, int status, int timeouts, unsigned char *p
 	mrpc_buf_clear(&text);
 }
 
-int mrpc_ares_txt_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const char *name,
-		      const char *prefix, const struct mrpc_ares_options *options,
+int mrpc_look_up_txt_new(struct mrpc_look_up **ret_ares, minirpc_loop *loop, const char *name,
+		      const char *prefix, const struct mrpc_look_up_options *options,
 		      void (*on_text)(void *user, const char *text, size_t len, int error),
 		      void *user)
 {
-	struct mrpc_ares *ares;
+	struct mrpc_look_up *ares;
 	int r;
 
 	r = new_ares(&ares, loop, options);
@@ -377,7 +382,7 @@ int mrpc_ares_txt_new(struct mrpc_ares **ret_ares, minirpc_loop *loop, const cha
 	return 0;
 }
 
-void mrpc_ares_free(struct mrpc_ares *ares)
+void mrpc_look_up_free(struct mrpc_look_up *ares)
 {
 	if (ares == NULL)
 		return;
@@ -387,4 +392,9 @@ void mrpc_ares_free(struct mrpc_ares *ares)
 		drop_watch(mrpc_container(ares->watches.next, struct ares_watch, node));
 	mrpc_timer_unbind(&ares->timer);
 	mrpc_free(ares);
+}
+
+void mrpc_look_ups_close(minirpc_loop *loop)
+{
+	(void)loop; /* nothing outlives a look-up */
 }

@@ -4,6 +4,7 @@
 
 #include "io/dns_server.h"
 #include "io/hand_loop.h"
+#include "io/resolve.h"
 #include "run_suite.h"
 #include "world/alloc_fail.h"
 
@@ -484,9 +485,15 @@ END_TEST
 
 Suite *suite(void)
 {
-	Suite *suite = suite_create("client/resolver_dns");
-	TCase *all = tcase_create("all");
+	Suite *suite;
+	TCase *all;
 
+	if (!mrpc_resolve_asks_servers()) {
+		puts("skipped: client/resolver_dns: a DNS server of the test's is asked: not without c-ares");
+		return NULL;
+	}
+	suite = suite_create("client/resolver_dns");
+	all = tcase_create("all");
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_test(all, every_record_of_both_families_is_an_endpoint_by_turns);
 	tcase_add_test(all, L_2_a_list_is_looked_up_anew_when_its_ttl_is_over);
