@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/timers.h"
+#include "call/metadata.h"
 #include "call/status.h"
 
 #include <minirpc/interceptors.h>
@@ -140,8 +141,7 @@ static int set_fields(minirpc_hook *hook, const struct minirpc_field *fields)
 	return r;
 }
 
-/* Returns 0 or -errno: what the call was stopped for. */
-static int give(struct guest *guest, const struct minirpc_field *fields)
+static void give(struct guest *guest, const struct minirpc_field *fields)
 {
 	struct minirpc_status status = { .code = MINIRPC_INTERNAL };
 	int r = set_fields(guest->hook, fields);
@@ -153,7 +153,6 @@ static int give(struct guest *guest, const struct minirpc_field *fields)
 	else
 		status.message = "the call's credentials are no metadata";
 	settle(guest, r < 0 ? &status : NULL);
-	return r;
 }
 
 /* ---- Requests ---- */
@@ -164,8 +163,14 @@ static void give_all(minirpc_credentials *credentials, const struct minirpc_fiel
 	struct mrpc_list *node;
 
 	while ((node = mrpc_list_pop(&credentials->waiting)) != NULL)
-		if (give(mrpc_container(node, struct guest, node), fields) == -EINVAL)
-			forget(credentials); /* the next one would fare no better */
+		give(mrpc_container(node, struct guest, node), fields);
+}
+
+static bool are_metadata(const struct minirpc_field *fields)
+{
+	while (fields->key != NULL && mrpc_metadata_field_is_valid(fields))
+		fields++;
+	return fields->key == NULL;
 }
 
 /* Spans count from when it was asked for: whoever made the token out counted no later. */
@@ -175,7 +180,7 @@ static void answer_all(minirpc_credentials *credentials, const struct minirpc_fi
 	minirpc_time asked_at = credentials->asked_at, early = credentials->options.early;
 
 	forget(credentials);
-	if (lifetime > 0) {
+	if (lifetime > 0 && are_metadata(fields)) {
 		if (early > lifetime / 2)
 			early = lifetime / 2;
 		credentials->kept = keep(fields); /* without memory the next call asks again */
@@ -323,8 +328,7 @@ static void use_shared(minirpc_credentials *credentials, struct guest *guest, mi
 	if (credentials->kept != NULL && now >= credentials->renew_at && !is_quiet)
 		(void)ask(credentials, guest); /* without memory the next call may */
 	if (credentials->kept != NULL) {
-		if (give(guest, credentials->kept->fields) == -EINVAL)
-			forget(credentials);
+		give(guest, credentials->kept->fields);
 		return;
 	}
 	if (credentials->asked == NULL && now < credentials->quiet_until) {

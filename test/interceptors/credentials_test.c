@@ -593,6 +593,25 @@ START_TEST(a_call_that_leaves_does_not_take_the_others_answer_along)
 }
 END_TEST
 
+/* It is over, but has not been closed when the answer comes. */
+START_TEST(a_call_that_is_cancelled_just_before_does_not_spoil_the_answer)
+{
+	struct probe a, b, c;
+
+	make(true, false);
+	open_pair(true);
+	start(&a);
+	start(&b);
+	minirpc_call_cancel(_i == 0 ? a.call : b.call);
+	minirpc_credentials_answer_bearer(asked.last, SECRET, MINIRPC_S(1000));
+	pair_settle(&pair);
+	ck_assert_int_eq(_i == 0 ? b.code : a.code, MINIRPC_ABORTED);
+	start(&c);
+	ck_assert_int_eq(c.code, MINIRPC_ABORTED);
+	ck_assert_uint_eq(asked.gets, 1);
+}
+END_TEST
+
 START_TEST(what_makes_no_sense_is_refused)
 {
 	struct minirpc_credentials_options options = { 0 };
@@ -689,6 +708,7 @@ Suite *suite(void)
 	tcase_add_test(t, after_a_failure_nobody_is_asked_for_a_while);
 	tcase_add_test(t, a_shared_answer_that_is_no_metadata_is_not_kept);
 	tcase_add_test(t, a_call_that_leaves_does_not_take_the_others_answer_along);
+	tcase_add_loop_test(t, a_call_that_is_cancelled_just_before_does_not_spoil_the_answer, 0, 2);
 	tcase_add_test(t, what_makes_no_sense_is_refused);
 	tcase_add_test(t, over_tls_the_token_arrives_and_over_clear_text_it_never_leaves);
 	suite_add_tcase(s, t);
