@@ -94,7 +94,8 @@ struct minirpc_interceptor {
 	 * and the answer has been handed to the connection, or cannot be any more. Never inside a
 	 * verb, but for one: minirpc_channel_free and minirpc_server_free call what is due before they
 	 * return, so that what `user` points to may go. (When they are called from inside an
-	 * interceptor, the call that it looks at is closed as soon as it returns.) May be NULL. */
+	 * interceptor, the call that it looks at is closed as soon as it returns, and
+	 * minirpc_call_server and what else belonged to the owner is gone from it.) May be NULL. */
 	void (*on_close)(minirpc_hook *hook, const struct minirpc_status *status, void *user);
 };
 
@@ -117,7 +118,7 @@ MINIRPC_API void *minirpc_hook_data(const minirpc_hook *hook);
 MINIRPC_API void minirpc_hook_resume(minirpc_hook *hook, bool sent,
 				     const struct minirpc_status *stop);
 
-/* The rest changes the part that is shown, or else the one that this hook holds; of two, one in each
+/* The rest changes the part that this hook is shown, or else the one that it holds; of two, one in each
  * direction, the one held last of those that have what is to be changed. */
 
 /* Changes metadata (HEADERS, or END with a status): adds one field, replaces all fields of its key by
@@ -128,8 +129,9 @@ MINIRPC_API int minirpc_hook_add_metadata(minirpc_hook *hook, const struct minir
 MINIRPC_API int minirpc_hook_set_metadata(minirpc_hook *hook, const struct minirpc_field *field);
 MINIRPC_API int minirpc_hook_remove_metadata(minirpc_hook *hook, const char *key);
 
-/* Replaces the message; copied. It travels compressed as the one before would have. Returns 0, -EINVAL (no message), -EMSGSIZE
- * (above the limit of its direction), -ENOMEM. */
+/* Replaces the message; copied, and the part that is shown shows it from now on: what its data was before is gone.
+ * It travels compressed as the one before would have. Returns 0, -EINVAL (no message), -EMSGSIZE (above the limit
+ * of its direction), -ENOMEM. */
 MINIRPC_API int minirpc_hook_set_message(minirpc_hook *hook, const void *data, size_t len);
 
 /* Replaces the status of an END that has one, or says what MINIRPC_STOP ends the call with; copied.

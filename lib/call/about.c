@@ -59,7 +59,7 @@ int minirpc_call_set_pushback(minirpc_call *call, minirpc_time after)
 {
 	if (call->role != MRPC_SERVER)
 		return -EINVAL;
-	if (mrpc_call_is_over(call) || call->out.state == MRPC_LANE_ENDED)
+	if (call->gone || call->out.state == MRPC_LANE_ENDED) /* not: its handler has ended it */
 		return -EPIPE;
 	call->has_pushback = true;
 	call->pushback = after;

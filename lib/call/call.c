@@ -524,6 +524,17 @@ void mrpc_call_drop(struct minirpc_call *call)
 	mrpc_call_unref(call);
 }
 
+void mrpc_call_orphan(struct minirpc_call *call)
+{
+	call->owner = NULL;
+	call->owner_ops = NULL;
+	call->counts = NULL;
+	call->limits = &mrpc_limits_default;
+	call->hand_down = hand_down;
+	call->compressors = &mrpc_no_compressors;
+	call->in_compressor = call->out_compressor = NULL;
+}
+
 void mrpc_call_route(struct minirpc_call *call, const struct minirpc_method *method,
 		     const struct minirpc_call_events *events, void *user)
 {

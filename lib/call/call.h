@@ -301,6 +301,9 @@ const char *mrpc_call_keep_peer(struct minirpc_call *call); /* the transport's, 
  */
 void mrpc_call_drop(struct minirpc_call *call);
 
+/* The owner goes, and somebody looks at the call still: nothing of the owner's is left in it. Dropped before. */
+void mrpc_call_orphan(struct minirpc_call *call);
+
 /* Server: names the method (its flags give the cardinality) and the events, before on_headers goes
  * to the user. */
 void mrpc_call_route(struct minirpc_call *call, const struct minirpc_method *method,

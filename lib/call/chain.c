@@ -68,10 +68,12 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
 	       (node = mrpc_list_pop(&interceptors->chains)) != NULL) {
 		struct mrpc_chain *chain = mrpc_container(node, struct mrpc_chain, node);
 
-		if (chain->shown != NULL) /* one of its hooks frees us */
-			chain->due = true;
-		else
+		if (chain->shown == NULL && !chain->closed) {
 			close_chain(chain);
+			continue;
+		}
+		chain->due = true; /* one of its hooks frees us, and will be told the end, or is */
+		mrpc_call_orphan(chain->call);
 	}
 	mrpc_free(interceptors->uses);
 	interceptors->uses = NULL;
@@ -212,7 +214,6 @@ static void close_chain(struct mrpc_chain *chain)
 	if (chain->closed)
 		return;
 	chain->closed = true;
-	mrpc_list_remove(&chain->node);
 	mrpc_task_sleep(&chain->task);
 	forget_part(&chain->sent);
 	forget_part(&chain->received);
@@ -223,6 +224,7 @@ static void close_chain(struct mrpc_chain *chain)
 		if (hook->seen && hook->interceptor->on_close != NULL)
 			hook->interceptor->on_close(hook, last_status(call), hook->user);
 	}
+	mrpc_list_remove(&chain->node);
 	mrpc_call_unref(call);
 }
 
@@ -286,10 +288,10 @@ struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
 }
 
 /* The metadata and the status are the call's own, so that a change shows in them by itself. */
-static void describe(const struct mrpc_chain *chain, struct mrpc_passage *passage,
+static void describe(const struct mrpc_chain *chain, const struct mrpc_passage *passage,
 		     struct minirpc_part *view)
 {
-	struct minirpc_call *call = chain->call;
+	const struct minirpc_call *call = chain->call;
 
 	view->kind = (enum minirpc_part_kind)passage->kind;
 	view->metadata = mrpc_chain_metadata(chain, passage);
@@ -298,7 +300,6 @@ static void describe(const struct mrpc_chain *chain, struct mrpc_passage *passag
 	view->status = NULL;
 	if (passage->kind == MRPC_END && view->metadata != NULL)
 		view->status = passage->sent ? &call->out_status : &call->in_status;
-	passage->changed = false;
 }
 
 /* OK ends no call early: a response might be missing that it promises. */
@@ -364,14 +365,13 @@ static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
 			continue;
 		passage->resumed = passage->stopped = passage->has_stop = false;
 		chain->shown = passage;
+		chain->view = &view;
 		verdict = fn(hook, &view, hook->user);
 		chain->shown = NULL;
 		if (chain->due || mrpc_chain_is_cut(chain, passage))
 			return end_of_pass(chain, passage);
 		if (verdict != MINIRPC_PASS && must_wait(chain, passage, verdict))
 			return false;
-		if (passage->changed)
-			describe(chain, passage, &view);
 	}
 	passage->stopped = false;
 	return true;

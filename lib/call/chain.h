@@ -38,7 +38,6 @@ struct mrpc_passage {
 	bool held;              /* the hook at `at` holds it */
 	bool resumed;           /* ... but has been resumed before it said so */
 	bool stopped;           /* ... or stopped the call */
-	bool changed;           /* there is another message in place of the one that is shown */
 	bool has_stop;
 	struct minirpc_status stop; /* what STOP ends the call with */
 };
@@ -68,7 +67,8 @@ struct mrpc_chain {
 	struct mrpc_outbox outbox;
 	struct mrpc_passage sent, received;
 	size_t weight;              /* of the message at hand that is sent, as it was pushed */
-	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does */
+	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does ... */
+	struct minirpc_part *view;  /* ... and what it sees of it */
 	struct mrpc_passage *last;  /* held last */
 	bool told_message;          /* the user has been told of a message */
 	bool due;                   /* the owner goes: close when the hook on the stack returns */

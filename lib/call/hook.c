@@ -24,21 +24,21 @@ static bool is_mine(const struct minirpc_hook *hook, const struct mrpc_passage *
 	       mrpc_chain_hook(chain, passage) == hook && !mrpc_chain_is_cut(chain, passage);
 }
 
-/* The part that is meant: the one shown, else the one held; of two that are held the one that came
- * last and is of a kind that fits. */
+/* The part that is meant: the one that the hook is shown, else the one that it holds; of two that are
+ * held the one that came last and is of a kind that fits. */
 static struct mrpc_passage *find(const struct minirpc_hook *hook,
 				 bool (*fits)(const struct mrpc_chain *chain,
 					      const struct mrpc_passage *passage))
 {
 	struct mrpc_chain *chain = hook->chain;
-	struct mrpc_passage *first = chain->shown != NULL ? chain->shown : chain->last;
+	struct mrpc_passage *first = chain->last;
 	struct mrpc_passage *second = first == &chain->sent ? &chain->received : &chain->sent;
 
+	if (chain->shown != NULL && is_mine(hook, chain->shown))
+		return fits(chain, chain->shown) ? chain->shown : NULL;
 	if (first != NULL && is_mine(hook, first) && fits(chain, first))
 		return first;
-	if (chain->shown == NULL && is_mine(hook, second) && fits(chain, second))
-		return second;
-	return NULL;
+	return is_mine(hook, second) && fits(chain, second) ? second : NULL;
 }
 
 static bool has_metadata(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
@@ -87,6 +87,7 @@ static int add(minirpc_hook *hook, const struct minirpc_field *field, bool repla
 	const struct minirpc_field fields[] = { *field, { NULL } };
 	const struct mrpc_passage *passage = find(hook, has_metadata);
 	struct minirpc_metadata *metadata, before;
+	size_t replaced = 0;
 	int r;
 
 	if (passage == NULL || field->key == NULL)
@@ -96,7 +97,10 @@ static int add(minirpc_hook *hook, const struct minirpc_field *field, bool repla
 	r = mrpc_metadata_add_all(metadata, fields);
 	if (r < 0)
 		return r;
-	if (passage->sent && metadata->bytes > hook->chain->call->limits->max_header_bytes) {
+	if (replace)
+		replaced = mrpc_metadata_bytes(&before, field->key);
+	if (passage->sent &&
+	    metadata->bytes - replaced > hook->chain->call->limits->max_header_bytes) {
 		*metadata = before;
 		return -E2BIG;
 	}
@@ -149,7 +153,10 @@ int minirpc_hook_set_message(minirpc_hook *hook, const void *data, size_t len)
 	part->credit = passage->part->credit;
 	mrpc_part_free(passage->part);
 	passage->part = part;
-	passage->changed = true;
+	if (passage == hook->chain->shown) {
+		hook->chain->view->data = mrpc_part_data(part);
+		hook->chain->view->len = len;
+	}
 	return 0;
 }
 

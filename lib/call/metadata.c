@@ -154,6 +154,16 @@ int mrpc_metadata_add_all(struct minirpc_metadata *metadata, const struct minirp
 	return 0;
 }
 
+size_t mrpc_metadata_bytes(const struct minirpc_metadata *metadata, const char *key)
+{
+	const struct minirpc_field *field = NULL;
+	size_t bytes = 0;
+
+	while ((field = minirpc_metadata_find(metadata, key, field)) != NULL)
+		bytes += wire_size(key, strlen(key), field->len);
+	return bytes;
+}
+
 void mrpc_metadata_remove(struct minirpc_metadata *metadata, const char *key, size_t among)
 {
 	size_t kept = 0;

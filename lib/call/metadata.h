@@ -24,6 +24,9 @@ int mrpc_metadata_add(struct minirpc_metadata *metadata, const char *key, size_t
  * key, value that is not printable ASCII), -ENOMEM; on failure nothing was added. */
 int mrpc_metadata_add_all(struct minirpc_metadata *metadata, const struct minirpc_field *fields);
 
+/* What all fields of that key count [M-5]. */
+size_t mrpc_metadata_bytes(const struct minirpc_metadata *metadata, const char *key);
+
 /* Takes away every field of that key among the first `among`. */
 void mrpc_metadata_remove(struct minirpc_metadata *metadata, const char *key, size_t among);
 
