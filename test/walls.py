@@ -28,7 +28,7 @@ BELOW = {
     'server': ['base/', 'call/', 'wire/', 'h2/', 'io/', 'server/'],
     'typed': ['base/', 'typed/'],
     'service': ['service/'],
-    'interceptors': ['base/', 'interceptors/', 'call/status.h'],
+    'interceptors': ['base/', 'interceptors/', 'call/metadata.h', 'call/status.h'],
 }
 
 # Others' libraries -> the files that keep them.
