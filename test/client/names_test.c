@@ -68,12 +68,12 @@ static void open_channel(const char *policy)
 		0);
 }
 
-/* Makes six calls, none of which fails; the servers that answered, as a set: 1, 2 and 4. */
-static unsigned answerers(void)
+/* Makes calls, none of which fails; the servers that answered, as a set: 1, 2 and 4. */
+static unsigned answerers_of(int calls)
 {
 	unsigned set = 0;
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < calls; i++) {
 		struct probe probe = { 0 };
 
 		probe_call(&probe, channel, &echo, NULL);
@@ -84,6 +84,11 @@ static unsigned answerers(void)
 		set |= 1U << (probe.peer[13] - '1');
 	}
 	return set;
+}
+
+static unsigned answerers(void)
+{
+	return answerers_of(6);
 }
 
 /* Turns until the name has been asked for once more and the answers have had their effect. */
@@ -160,6 +165,86 @@ START_TEST(a_server_that_moved_is_found_when_it_is_lost)
 }
 END_TEST
 
+/* least_request draws: so many calls that all of them have one. */
+enum { MANY = 40 };
+static const char *const spreading[] = { "round_robin", "least_request" };
+
+START_TEST(L_2_policies_that_spread_ask_again_when_one_of_their_servers_is_lost)
+{
+	dns.a[0] = addresses[0];
+	dns.a[1] = addresses[1];
+	dns.ttl = 3600;
+	open_channel(spreading[_i]);
+	ck_assert_uint_eq(answerers_of(MANY), 3);
+	hand_advance(&hand, MINIRPC_S(60));
+	ck_assert_uint_eq(dns.asked_a, 1);
+	dns.a[0] = addresses[2]; /* the first has moved */
+	servers[0] = minirpc_server_free(servers[0]);
+	after_look_up(2); /* without a call that asks for it */
+	ck_assert_uint_eq(answerers_of(MANY), 6);
+
+	hand_advance(&hand, MINIRPC_S(3600) - 1); /* and never without a reason */
+	ck_assert_uint_eq(dns.asked_a, 2);
+}
+END_TEST
+
+START_TEST(L_2_policies_that_spread_ask_again_when_a_server_restarts)
+{
+	char address[32];
+
+	dns.a[0] = addresses[0];
+	dns.ttl = 3600;
+	open_channel(spreading[_i]);
+	ck_assert_uint_eq(answerers_of(MANY), 1);
+	hand_advance(&hand, MINIRPC_S(60));
+	minirpc_server_free(servers[0]);
+	ck_assert_int_eq(minirpc_server_new(&servers[0], hand.loop, NULL), 0);
+	pair_serve(servers[0]);
+	snprintf(address, sizeof address, "%s:%u", addresses[0], port);
+	ck_assert_int_eq(minirpc_server_listen(servers[0], address, NULL), 0);
+	after_look_up(2); /* though it can be reached again at once */
+	ck_assert_uint_eq(answerers_of(MANY), 1);
+	ck_assert_uint_eq(dns.asked_a, 2);
+}
+END_TEST
+
+START_TEST(L_2_policies_that_spread_ask_again_when_a_server_cannot_be_reached)
+{
+	dns.a[0] = addresses[0];
+	dns.a[1] = addresses[1];
+	dns.ttl = 3600;
+	servers[0] = minirpc_server_free(servers[0]);
+	open_channel(spreading[_i]);
+	ck_assert_uint_eq(answerers_of(MANY), 2);
+	ck_assert_uint_eq(dns.asked_a, 1);
+	dns.a[0] = addresses[2];
+	hand_advance(&hand, MINIRPC_S(30) - 1); /* the minimum interval */
+	ck_assert_uint_eq(dns.asked_a, 1);
+	hand_advance(&hand, 1);
+	after_look_up(2);
+	ck_assert_uint_eq(answerers_of(MANY), 6);
+}
+END_TEST
+
+START_TEST(L_2_a_service_that_moved_as_a_whole_is_found)
+{
+	struct probe probe = { 0 };
+
+	dns.a[0] = addresses[0];
+	dns.ttl = 3600;
+	servers[0] = minirpc_server_free(servers[0]);
+	open_channel(spreading[_i]);
+	probe_call(&probe, channel, &echo, NULL);
+	while (probe.ends == 0)
+		hand_turn(&hand);
+	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
+	dns.a[0] = addresses[1];
+	hand_advance(&hand, MINIRPC_S(30));
+	after_look_up(2);
+	ck_assert_uint_eq(answerers_of(MANY), 2);
+}
+END_TEST
+
 START_TEST(a_name_without_an_address_fails_calls_and_says_why)
 {
 	struct probe probe = { 0 };
@@ -181,7 +266,8 @@ Suite *suite(void)
 	TCase *all;
 
 	if (!mrpc_resolve_asks_servers()) {
-		puts("skipped: client/names: a DNS server of the test's is asked: not without c-ares");
+		puts("skipped: client/names: a DNS server of the test's is asked: not without "
+		     "c-ares");
 		return NULL;
 	}
 	suite = suite_create("client/names");
@@ -190,6 +276,12 @@ Suite *suite(void)
 	tcase_add_test(all, new_servers_behind_a_name_get_calls_after_the_ttl);
 	tcase_add_test(all, a_name_that_fails_later_keeps_its_servers);
 	tcase_add_test(all, a_server_that_moved_is_found_when_it_is_lost);
+	tcase_add_loop_test(
+		all, L_2_policies_that_spread_ask_again_when_one_of_their_servers_is_lost, 0, 2);
+	tcase_add_loop_test(all, L_2_policies_that_spread_ask_again_when_a_server_restarts, 0, 2);
+	tcase_add_loop_test(all, L_2_policies_that_spread_ask_again_when_a_server_cannot_be_reached,
+			    0, 2);
+	tcase_add_loop_test(all, L_2_a_service_that_moved_as_a_whole_is_found, 0, 2);
 	tcase_add_test(all, a_name_without_an_address_fails_calls_and_says_why);
 	tcase_set_timeout(all, 20);
 	suite_add_tcase(suite, all);
