@@ -101,7 +101,7 @@ static enum minirpc_code ask(minirpc_channel *channel, const struct minirpc_meth
 /* The same greeting with the generated stub. */
 static enum minirpc_code ask_in_protobuf(minirpc_channel *channel)
 {
-	const Hello__HelloRequest request = { HELLO__HELLO_REQUEST__FIELDS, .name = "gopher" };
+	const Hello__HelloRequest request = { HELLO__HELLO_REQUEST__FIELDS, .name = (char *)"gopher" };
 	struct minirpc_status status = { .code = MINIRPC_UNKNOWN };
 	Hello__HelloReply *reply = NULL;
 	enum minirpc_code code;
