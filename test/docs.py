@@ -8,7 +8,10 @@
   in it leaves something out. A block that cannot come from a file has a line before it:
   <!-- not from a file: why -->
 - A link to a file of the tree leads somewhere.
+- docs/errors.md has a row for each public function that returns int, and in it each error that the function's comment
+  in include/minirpc names; and no row for what does not exist.
 """
+import glob
 import os
 import re
 import sys
@@ -72,6 +75,40 @@ def has_all(text, wanted):
     return True
 
 
+def public_functions(text):
+    """name -> the errors that the comment above it names, of each function of a header that returns int. Of several
+    under one comment each has all of them."""
+    found, comment = {}, ''
+    for match in re.finditer(r'/\*.*?\*/|MINIRPC_API\s+int\s+(minirpc_\w+)\s*\(', text, re.DOTALL):
+        if match.group(1):
+            found[match.group(1)] = set(re.findall(r'-E[A-Z0-9]+', comment))
+        else:
+            comment = match.group(0)
+    return found
+
+
+def rows(text):
+    """name -> what is in the row of the table of return values that begins with it."""
+    table = text.split('## Return values', 1)[1].split('\n## ', 1)[0].split('Generated functions', 1)[0]
+    return {name: line for line in table.split('\n') if line.startswith('| `')
+            for name in re.findall(r'`(minirpc_\w+)`', line.split('|')[1])}
+
+
+def errors_table(check):
+    with open('docs/errors.md', encoding='utf-8') as file:
+        table = rows(file.read())
+    functions = {}
+    for path in sorted(glob.glob('include/minirpc/*.h')):
+        with open(path, encoding='utf-8') as file:
+            functions.update(public_functions(file.read()))
+    for name, errors in functions.items():
+        check(name in table, f'docs/errors.md: no row for {name}')
+        missing = sorted(error for error in errors if error not in table.get(name, ''))
+        check(name not in table or not missing, f'docs/errors.md: the row of {name} lacks {", ".join(missing)}')
+    for name in table:
+        check(name in functions, f'docs/errors.md: a row for {name}, which is no public function that returns int')
+
+
 def run():
     """(passed, failed, skipped); failures are printed as they come. Runs at the top of the tree."""
     counts = [0, 0, 0]
@@ -88,6 +125,12 @@ def run():
     check(has_all(sample, pieces('int a(void)\n{\n\t...\n}\nint b;')), 'self-test: a gap')
     check(not has_all(sample, pieces('int b;\n...\nint a(void)')), 'self-test: order matters')
     check(not has_all(sample, pieces('return 2;')), 'self-test: what is not there')
+
+    sample = '/* Returns 0, -EINVAL. */\nMINIRPC_API int minirpc_a(void);\nMINIRPC_API int minirpc_b(int x);\n'
+    check(public_functions(sample) == {'minirpc_a': {'-EINVAL'}, 'minirpc_b': {'-EINVAL'}}, 'self-test: functions')
+    sample = '## Return values\n| `minirpc_a`, `minirpc_b` | -EIO |\nas `minirpc_c`\n## Statuses\n| `minirpc_d` |\n'
+    check(sorted(rows(sample)) == ['minirpc_a', 'minirpc_b'], 'self-test: rows')
+    errors_table(check)
 
     for path in pages():
         with open(path, encoding='utf-8') as file:
