@@ -377,15 +377,26 @@ void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kep
 	};
 }
 
+uint64_t *mrpc_call_refused_counter(struct minirpc_conn_counts *counts, enum mrpc_refused what)
+{
+	switch (what) {
+	case MRPC_REFUSED_MESSAGE:
+		return &counts->refused_messages;
+	case MRPC_REFUSED_MEMORY:
+		return &counts->refused_memory;
+	case MRPC_REFUSED_DECODE:
+		break;
+	}
+	return &counts->refused_decodes;
+}
+
 /* A response may be read when its stream is gone already. */
 void mrpc_call_count_refused(struct minirpc_call *call, enum mrpc_refused what)
 {
 	if (call->transport != NULL && call->transport_ops->count_refused != NULL)
 		call->transport_ops->count_refused(call->transport, what);
-	else if (call->counts != NULL && what == MRPC_REFUSED_MESSAGE)
-		call->counts->refused_messages++;
 	else if (call->counts != NULL)
-		call->counts->refused_decodes++;
+		*mrpc_call_refused_counter(call->counts, what) += 1;
 }
 
 /* Asks the owner for another attempt. True: the call starts over, in its owner's hands. */

@@ -26,6 +26,7 @@ struct mrpc_interceptors;
 struct mrpc_retry;  /* client/retry.c */
 struct mrpc_attempt;
 
+#define MRPC_QUOTA_TEXT "the server's memory quota is used up"
 #define MRPC_CONTENT_TYPE "application/grpc" /* and "+subtype" */
 
 enum mrpc_role { MRPC_CLIENT, MRPC_SERVER };
@@ -60,8 +61,12 @@ struct mrpc_call_owner_ops {
 /* What a message was refused for. */
 enum mrpc_refused {
 	MRPC_REFUSED_MESSAGE, /* larger than the limit, once it was inflated */
+	MRPC_REFUSED_MEMORY,  /* the quota has no room for what it is inflated */
 	MRPC_REFUSED_DECODE   /* its codec's reasons */
 };
+
+/* Which one of the counts that is. */
+uint64_t *mrpc_call_refused_counter(struct minirpc_conn_counts *counts, enum mrpc_refused what);
 
 /* The transport's side of a call, an HTTP/2 stream. */
 struct mrpc_call_transport_ops {

@@ -98,6 +98,9 @@ static void refuse_message(struct minirpc_call *call, int error)
 	if (error == -EMSGSIZE) { /* S-7 */
 		status.message = "message larger than the limit";
 		mrpc_call_count_refused(call, MRPC_REFUSED_MESSAGE);
+	} else if (error == -ENOMEM && mrpc_pool_was_refused(call->place.pool)) {
+		status.message = MRPC_QUOTA_TEXT;
+		mrpc_call_count_refused(call, MRPC_REFUSED_MEMORY);
 	} else if (error == -ENOMEM) {
 		status.message = "out of memory";
 	} else { /* C-3 */

@@ -19,8 +19,6 @@ enum mrpc_conn_state {
 	MRPC_CONN_CLOSED    /* over; only bytes may be left to send */
 };
 
-#define MRPC_QUOTA_TEXT "the server's memory quota is used up"
-
 /* What a request that is not let in is answered. */
 struct mrpc_refusal {
 	enum minirpc_code code;

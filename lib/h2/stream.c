@@ -82,11 +82,11 @@ static void on_detach(void *transport, struct minirpc_call *call)
 static void count_refused(void *transport, enum mrpc_refused what)
 {
 	const struct mrpc_stream *stream = transport;
+	struct mrpc_conn *conn = stream->conn;
 
-	if (what == MRPC_REFUSED_MESSAGE)
-		MRPC_COUNT(stream->conn, refused_messages, 1);
-	else
-		MRPC_COUNT(stream->conn, refused_decodes, 1);
+	*mrpc_call_refused_counter(&conn->counts, what) += 1;
+	if (conn->also != NULL)
+		*mrpc_call_refused_counter(conn->also, what) += 1;
 }
 
 static const struct mrpc_call_transport_ops transport_ops = { .detach = on_detach,

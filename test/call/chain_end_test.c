@@ -66,6 +66,12 @@ static void check_closes(void)
 
 static void close_world(struct world *w)
 {
+	if (w->server != NULL) {
+		world_cut(w);
+		world_settle(w);
+		ck_assert_uint_eq(minirpc_server_memory(w->server), 0);
+		ck_assert_uint_eq(minirpc_server_open_calls(w->server), 0);
+	}
 	world_free(w);
 	check_closes();
 	ck_assert_int_eq(alloc_live(), 0);

@@ -517,6 +517,29 @@ START_TEST(an_upload_of_100_MB_stops_at_the_quota)
 }
 END_TEST
 
+/* Small on the wire, and larger than all that is left once it is inflated. */
+START_TEST(a_message_that_finds_no_room_when_it_is_inflated_says_so_and_is_counted)
+{
+	const struct minirpc_call_options zipped = { .compression = "gzip" };
+	static char zeros[1u << 20];
+	struct asker asker;
+
+	start(&(struct minirpc_server_options){ .max_memory = 512u << 10 });
+	asker = (struct asker){ 0 };
+	ck_assert_int_eq(
+		minirpc_call_open(&asker.call, pair.channel, &sum, &zipped, &asking, &asker), 0);
+	ck_assert_int_eq(minirpc_call_send(asker.call, zeros, sizeof zeros), 0);
+	pair_settle(&pair);
+	ck_ended(&asker, MINIRPC_RESOURCE_EXHAUSTED);
+	ck_assert_str_eq(asker.text, "the server's memory quota is used up");
+	ck_assert_uint_eq(counts_of().refused_memory, 1);
+	ck_assert_uint_eq(counts_of().refused_messages, 0);
+	pair_settle(&pair);
+	ck_assert_uint_eq(minirpc_server_memory(pair.server), 0);
+	stop();
+}
+END_TEST
+
 /* ---- A Dump ---- */
 
 static const struct minirpc_method dump = { .path = "/t.T/dump",
@@ -691,6 +714,7 @@ Suite *suite(void)
 		t, a_call_counts_until_its_handler_has_ended_it_whatever_becomes_of_its_connection);
 	tcase_add_test(t, memory_at_the_limit_is_served_and_one_byte_more_is_refused_and_counted);
 	tcase_add_test(t, an_upload_of_100_MB_stops_at_the_quota);
+	tcase_add_test(t, a_message_that_finds_no_room_when_it_is_inflated_says_so_and_is_counted);
 	tcase_add_test(t, a_dump_to_a_slow_reader_holds_its_queue_and_no_more);
 	tcase_add_test(t, a_dump_that_meets_the_quota_is_told_and_can_still_say_so);
 	tcase_add_test(t, memory_is_back_at_zero_after_any_failing_allocation);
