@@ -477,6 +477,44 @@ START_TEST(K_3_headers_or_data_sent_clear_the_strikes)
 }
 END_TEST
 
+/* HEADERS alone do, be they the first of an answer or its trailers; RST_STREAM and the like do not. */
+START_TEST(K_3_headers_alone_clear_the_strikes)
+{
+	struct raw *raw = raw_client_keepalive(NULL);
+	minirpc_call *call;
+
+	raw->pair->hold = true;
+	raw_request(raw, 1, 0, "/t/stream", NULL);
+	raw_request(raw, 3, 0, "/t/stream", NULL);
+	raw_send(raw);
+	call = raw->pair->served[0].call;
+	ping_after(raw, 0);
+	for (int i = 0; i < 2; i++) {
+		ping_after(raw, 1);
+		ping_after(raw, 1);
+		ck_alive(raw);
+		if (i == 0)
+			ck_assert_int_eq(minirpc_call_send_headers(call, NULL), 0);
+		else
+			minirpc_call_end(call, NULL);
+		raw_send(raw);
+		ck_assert_int_eq(raw_count(raw, DATA, 1), 0);
+		ck_assert_int_eq(raw_count(raw, HEADERS, 1), i + 1);
+		ping_after(raw, 1); /* pardoned */
+	}
+	ping_after(raw, 1);
+	ping_after(raw, 1);
+	ck_alive(raw);
+	minirpc_call_cancel(raw->pair->served[1].call);
+	raw->pair->served[1].call = NULL;
+	raw_send(raw);
+	ck_assert_int_eq(raw_count(raw, RST_STREAM, 3), 1);
+	ping_after(raw, 1);
+	ck_too_many_pings(raw, 3);
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(K_3_a_server_may_take_any_ping)
 {
 	struct raw *raw = raw_client_keepalive(
@@ -872,6 +910,7 @@ Suite *suite(void)
 	tcase_add_test(t, K_3_a_strike_does_not_put_the_next_valid_ping_off);
 	tcase_add_test(t, K_3_without_calls_every_two_hours_unless_permitted);
 	tcase_add_test(t, K_3_headers_or_data_sent_clear_the_strikes);
+	tcase_add_test(t, K_3_headers_alone_clear_the_strikes);
 	tcase_add_test(t, K_3_a_server_may_take_any_ping);
 	tcase_add_test(t, K_3_answers_to_the_servers_own_pings_are_no_strikes);
 	tcase_add_test(t, K_3_a_client_that_is_told_doubles_its_time_and_says_so);
