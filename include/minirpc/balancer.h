@@ -95,7 +95,8 @@ MINIRPC_API void minirpc_subchannel_connect(minirpc_subchannel *subchannel);
 MINIRPC_API enum minirpc_channel_state
 minirpc_subchannel_state(const minirpc_subchannel *subchannel);
 MINIRPC_API size_t minirpc_subchannel_open_calls(const minirpc_subchannel *subchannel);
-/* "ipv4:10.0.0.1:5051": the connected one, or the first; valid until its state changes. */
+/* "ipv4:10.0.0.1:5051": the connected one, or the first; valid until its state changes. Through a proxy the first, or
+ * "host:port" of the target when the proxy resolves it: never the proxy. */
 MINIRPC_API const char *minirpc_subchannel_address(const minirpc_subchannel *subchannel);
 /* Why it could not be reached, with address and number of the attempt: "" once it is READY, and before it was tried. */
 MINIRPC_API const char *minirpc_subchannel_failure(const minirpc_subchannel *subchannel);

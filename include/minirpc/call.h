@@ -260,7 +260,8 @@ MINIRPC_API const char *minirpc_call_peer_compression(const minirpc_call *call);
 MINIRPC_API bool minirpc_call_was_compressed(const minirpc_call *call);
 
 /* The other end: "ipv4:127.0.0.1:5051", "ipv6:[::1]:5051", "unix:/run/x.sock", or what conn.h was
- * given. "" while a client's call has no connection. Still known in on_end. */
+ * given. Through a proxy the other end is the proxy. "" while a client's call has no connection. Still known in
+ * on_end. */
 MINIRPC_API const char *minirpc_call_peer(const minirpc_call *call);
 
 /* Whether the call goes, or came, over TLS (or what a host vouches for, .secure in conn.h). A client knows

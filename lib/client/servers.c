@@ -337,12 +337,19 @@ static int begin_proxy(minirpc_channel *channel, const struct minirpc_channel_op
 
 	if (r < 0 || channel->proxy.host == NULL)
 		return r;
+	channel->proxy.min_interval = options->min_resolution_interval > 0
+					      ? options->min_resolution_interval
+					      : MRPC_RESOLUTION_INTERVAL;
 	if (target->kind == MRPC_TARGET_DNS) {
 		/* A name that is reached without is so whatever its addresses are. */
 		if (!mrpc_proxy_is_for(&channel->proxy, target->host, target->port))
 			return 0;
 		channel->subchannel.proxied_host = target->host;
 		channel->subchannel.proxied_port = target->port;
+		snprintf(channel->subchannel.proxied_address,
+			 sizeof channel->subchannel.proxied_address,
+			 strchr(target->host, ':') != NULL ? "[%s]:%u" : "%s:%u", target->host,
+			 (unsigned)target->port);
 	}
 	channel->subchannel.proxy = &channel->proxy;
 	return 0;

@@ -86,10 +86,17 @@ static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const 
 
 /* ---- One attempt ---- */
 
-/* Which of ours it is; the one behind it is the next to try, should this one fail. A proxy is none of them, and
- * has tried them all. */
+/* Which of ours it is; the one behind it is the next to try, should this one fail. */
 static void set_next_address(struct mrpc_subchannel *subchannel, const struct mrpc_address *address)
 {
+	if (subchannel->config->proxied_host != NULL) {
+		subchannel->next_address = subchannel->address_count;
+		return;
+	}
+	if (subchannel->proxy_dial != NULL) { /* the address is the proxy's */
+		subchannel->next_address += mrpc_proxy_dial_at(subchannel->proxy_dial) + 1;
+		return;
+	}
 	while (subchannel->next_address < subchannel->address_count)
 		if (mrpc_address_equals(&subchannel->addresses[subchannel->next_address++],
 					address))
@@ -103,9 +110,10 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 	const char *colon = NULL;
 	int r;
 
+	if (fd >= 0)
+		set_next_address(subchannel, address);
 	free_dials(subchannel);
 	if (fd >= 0) {
-		set_next_address(subchannel, address);
 		r = mrpc_connection_dialed(&subchannel->current, subchannel, fd, address);
 		if (r < 0)
 			fail(subchannel, "connection failed: %s", mrpc_error_text(r));
@@ -136,6 +144,20 @@ static bool is_proxied(const struct mrpc_subchannel *subchannel)
 	       mrpc_proxy_is_for_address(config->proxy, &subchannel->addresses[0]);
 }
 
+/* For the text of a failure: where the connection goes, and not the proxy in between. */
+static const char *server_of(const struct mrpc_subchannel *subchannel,
+			     const struct mrpc_connection *connection, char text[MRPC_ADDRESS_TEXT])
+{
+	size_t next = subchannel->next_address;
+
+	if (subchannel->config->proxied_host != NULL)
+		return subchannel->config->proxied_address;
+	if (!is_proxied(subchannel) || next == 0)
+		return connection->peer;
+	mrpc_address_format(&subchannel->addresses[next - 1], text);
+	return text;
+}
+
 static void dial(struct mrpc_subchannel *subchannel)
 {
 	const struct mrpc_subchannel_config *config = subchannel->config;
@@ -150,7 +172,7 @@ static void dial(struct mrpc_subchannel *subchannel)
 	if (is_proxied(subchannel))
 		r = mrpc_proxy_dial(&subchannel->proxy_dial, config->loop, config->proxy,
 				    config->proxied_host, config->proxied_port,
-				    subchannel->addresses, subchannel->address_count,
+				    subchannel->addresses + at, subchannel->address_count - at,
 				    subchannel->deadline, on_dialed, subchannel);
 	else
 		r = mrpc_dial(&subchannel->dial, config->loop, subchannel->addresses + at,
@@ -191,12 +213,14 @@ static void begin_attempt(struct mrpc_task *task)
 static void run_out_of_time(struct mrpc_subchannel *subchannel)
 {
 	struct mrpc_connection *connection = subchannel->current;
+	char text[MRPC_ADDRESS_TEXT];
 
 	if (connection == NULL) {
 		fail(subchannel, "connection to %s failed: no answer in time", subchannel->first);
 		return;
 	}
-	fail(subchannel, "connection to %s failed: no HTTP/2 SETTINGS in time", connection->peer);
+	fail(subchannel, "connection to %s failed: no HTTP/2 SETTINGS in time",
+	     server_of(subchannel, connection, text));
 	mrpc_connection_free(connection);
 }
 
@@ -229,17 +253,18 @@ void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel)
 /* One that was never ready. The others of its addresses have their chance while there is time. */
 static void try_behind(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
 {
+	char text[MRPC_ADDRESS_TEXT];
+	const char *server = server_of(subchannel, connection, text);
+
 	if (subchannel->next_address < subchannel->address_count) {
 		mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO,
-			 "connection to %s failed: %s", connection->peer,
-			 mrpc_connection_reason(connection));
+			 "connection to %s failed: %s", server, mrpc_connection_reason(connection));
 		subchannel->current = NULL;
 		dial(subchannel);
 		return;
 	}
 	subchannel->next_address = 0;
-	fail(subchannel, "connection to %s failed: %s", connection->peer,
-	     mrpc_connection_reason(connection));
+	fail(subchannel, "connection to %s failed: %s", server, mrpc_connection_reason(connection));
 }
 
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
@@ -402,7 +427,11 @@ size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel)
 
 const char *mrpc_subchannel_address(const struct mrpc_subchannel *subchannel)
 {
-	return subchannel->current != NULL ? subchannel->current->peer : subchannel->first;
+	if (subchannel->config->proxied_host != NULL)
+		return subchannel->config->proxied_address;
+	if (subchannel->current == NULL || is_proxied(subchannel)) /* then the peer is the proxy */
+		return subchannel->first;
+	return subchannel->current->peer;
 }
 
 int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,

@@ -30,11 +30,12 @@ struct mrpc_subchannel_config {
 	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
 						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
-	const struct mrpc_proxy *proxy;                             /* the owner's [L-9] */
+	struct mrpc_proxy *proxy;                             /* the owner's [L-9] */
 	const char
 		*proxied_host; /* the owner's; the proxy resolves it, addresses mean nothing then.
 					   NULL: the proxy is asked for the addresses */
 	uint16_t proxied_port;
+	char proxied_address[MRPC_HOST_MAX + 9]; /* the two together, with brackets where needed */
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */
 	void (*on_change)(struct mrpc_subchannel *subchannel, void *user);
 	/* For tests, in place of the sockets: begins an attempt, which ends with
@@ -97,7 +98,8 @@ int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 
 size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel);
 
-/* "ipv4:127.0.0.1:5051": the connected one, or the first. */
+/* "ipv4:127.0.0.1:5051": the connected one, or the first; behind a proxy the first, or "a.org:5051" when the proxy
+ * resolves the name. */
 const char *mrpc_subchannel_address(const struct mrpc_subchannel *subchannel);
 
 /* A connection whose bytes the host moves. Returns 0, -EISCONN, -ENOMEM. */

@@ -176,6 +176,7 @@ void mrpc_proxy_clear(struct mrpc_proxy *proxy)
 	mrpc_free(proxy->authorization);
 	mrpc_free(proxy->no_proxy);
 	mrpc_free(proxy->dns_servers);
+	mrpc_free(proxy->addresses);
 	*proxy = (struct mrpc_proxy){ 0 };
 }
 

@@ -20,13 +20,13 @@
 #include <unistd.h>
 
 #define HEADER_MAX 8192u
-#define SERVER_SIZE 272u /* a name of 253, a port, brackets */
+#define SERVER_SIZE 272u  /* a name of 253, a port, brackets */
 #define REASON_SIZE 1100u /* two names, and what dial says */
 #define STATUS_LINE_MAX 100u
 
 struct mrpc_proxy_dial {
 	minirpc_loop *loop;
-	const struct mrpc_proxy *proxy;
+	struct mrpc_proxy *proxy;
 	struct mrpc_resolution *resolution;
 	struct mrpc_dial *dial;
 	int fd; /* -1: not connected */
@@ -70,20 +70,64 @@ static void stop(struct mrpc_proxy_dial *dial)
 	dial->dial = NULL;
 }
 
+/* ---- The proxy's addresses ---- */
+
+/* For their TTL, as names are [L-2]. Without memory the next dial asks. */
+static void keep_addresses(struct mrpc_proxy *proxy, const struct mrpc_address *addresses,
+			   size_t count, minirpc_time ttl, minirpc_time now)
+{
+	minirpc_time span = proxy->min_interval;
+
+	if (ttl != MINIRPC_NEVER && ttl > span)
+		span = ttl;
+	proxy->addresses = mrpc_free(proxy->addresses);
+	proxy->address_count = 0;
+	if (span <= 0)
+		return;
+	proxy->addresses = mrpc_alloc(count * sizeof *addresses);
+	if (proxy->addresses == NULL)
+		return;
+	memcpy(proxy->addresses, addresses, count * sizeof *addresses);
+	proxy->address_count = count;
+	proxy->asked = now;
+	proxy->good_until = mrpc_time_add(now, span);
+}
+
+/* The proxy may have moved: asked for again at the minimum interval. */
+static void distrust_addresses(struct mrpc_proxy *proxy)
+{
+	minirpc_time at = mrpc_time_add(proxy->asked, proxy->min_interval);
+
+	if (proxy->good_until > at)
+		proxy->good_until = at;
+}
+
+static int copy_addresses(struct mrpc_proxy_dial *dial, const struct mrpc_address *addresses,
+			  size_t count)
+{
+	dial->found = mrpc_alloc(count * sizeof *addresses);
+	if (dial->found == NULL)
+		return -ENOMEM;
+	memcpy(dial->found, addresses, count * sizeof *addresses);
+	dial->found_count = count;
+	return 0;
+}
+
 static void finish(struct mrpc_proxy_dial *dial, int error, const char *why)
 {
 	if (dial->finished)
 		return;
 	dial->finished = true;
 	dial->error = error;
-	if (error < 0)
+	stop(dial);
+	if (error < 0) {
 		snprintf(dial->reason, REASON_SIZE, "proxy %.253s:%u for %.253s: %s",
 			 dial->proxy->host, (unsigned)dial->proxy->port, dial->server, why);
-	stop(dial);
-	if (error < 0)
+		distrust_addresses(dial->proxy);
 		close_socket(dial);
-	else
+	} else {
 		mrpc_loop_unwatch(&dial->watch);
+	}
 	mrpc_turn_wake(&dial->loop->turn, &dial->tell);
 }
 
@@ -300,6 +344,7 @@ static void on_resolved(void *user, const struct mrpc_address *addresses, size_t
 			const char *reason)
 {
 	struct mrpc_proxy_dial *dial = user;
+	minirpc_time ttl = mrpc_resolution_ttl(dial->resolution);
 
 	mrpc_resolution_free(dial->resolution); /* what it told lives on */
 	dial->resolution = NULL;
@@ -307,14 +352,11 @@ static void on_resolved(void *user, const struct mrpc_address *addresses, size_t
 		finish(dial, error, reason);
 		return;
 	}
-	dial->found = mrpc_alloc(count * sizeof *addresses);
-	if (dial->found == NULL) {
+	keep_addresses(dial->proxy, addresses, count, ttl, dial->loop->now);
+	if (copy_addresses(dial, addresses, count) < 0)
 		finish(dial, -ENOMEM, mrpc_error_text(ENOMEM));
-		return;
-	}
-	memcpy(dial->found, addresses, count * sizeof *addresses);
-	dial->found_count = count;
-	begin(dial);
+	else
+		begin(dial);
 }
 
 static void on_deadline(struct mrpc_timer *timer, minirpc_time now)
@@ -339,9 +381,24 @@ static void tell(struct mrpc_task *task)
 	dial->on_done(dial->user, fd, fd >= 0 ? &peer : NULL, dial->error, reason);
 }
 
-int mrpc_proxy_dial(struct mrpc_proxy_dial **ret_dial, minirpc_loop *loop,
-		    const struct mrpc_proxy *proxy, const char *host, uint16_t port,
-		    const struct mrpc_address *addresses, size_t count, minirpc_time deadline,
+/* Asks for the proxy's name, or goes on with what is known of it. */
+static int find(struct mrpc_proxy_dial *dial)
+{
+	struct mrpc_proxy *proxy = dial->proxy;
+	int r;
+
+	if (proxy->address_count == 0 || dial->loop->now >= proxy->good_until)
+		return mrpc_resolve_by(&dial->resolution, dial->loop, proxy->dns_servers,
+				       proxy->host, proxy->port, on_resolved, dial);
+	r = copy_addresses(dial, proxy->addresses, proxy->address_count);
+	if (r == 0)
+		begin(dial); /* a failure is told in a turn */
+	return r;
+}
+
+int mrpc_proxy_dial(struct mrpc_proxy_dial **ret_dial, minirpc_loop *loop, struct mrpc_proxy *proxy,
+		    const char *host, uint16_t port, const struct mrpc_address *addresses,
+		    size_t count, minirpc_time deadline,
 		    void (*on_done)(void *user, int fd, const struct mrpc_address *address,
 				    int error, const char *reason),
 		    void *user)
@@ -373,11 +430,10 @@ int mrpc_proxy_dial(struct mrpc_proxy_dial **ret_dial, minirpc_loop *loop,
 	r = mrpc_timer_bind(&dial->timer, &loop->timers, on_deadline);
 	if (r < 0)
 		goto err_dial;
-	r = mrpc_resolve_by(&dial->resolution, loop, proxy->dns_servers, proxy->host, proxy->port,
-			    on_resolved, dial);
+	mrpc_timer_set(&dial->timer, deadline);
+	r = find(dial);
 	if (r < 0)
 		goto err_timer;
-	mrpc_timer_set(&dial->timer, deadline);
 	*ret_dial = dial;
 	return 0;
 
@@ -386,6 +442,11 @@ err_timer:
 err_dial:
 	mrpc_free(dial);
 	return r;
+}
+
+size_t mrpc_proxy_dial_at(const struct mrpc_proxy_dial *dial)
+{
+	return dial->at;
 }
 
 void mrpc_proxy_dial_free(struct mrpc_proxy_dial *dial)

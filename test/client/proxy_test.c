@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A channel through an HTTP CONNECT proxy [L-9]: a proxy of the test's that forwards, on the same loop, between
  * real sockets. What it may say is tried in io/proxy. */
+#include "client/channel.h"
 #include "client/pair.h"
 #include "io/loop.h"
 #include "run_suite.h"
@@ -9,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,8 +18,8 @@
 static struct forwarder {
 	struct minirpc_watch listener, client, server;
 	int listening, client_fd, server_fd; /* -1: closed */
-	uint16_t port, to;
-	const char *refusal; /* NULL: forwards */
+	uint16_t port, to;                   /* 0: where the request says */
+	const char *refusal;                 /* NULL: forwards */
 	char request[2000];
 	size_t len;
 	unsigned connects;
@@ -85,6 +87,8 @@ static void from_client(struct minirpc_watch *watch, unsigned events)
 		(void)!send(proxy.client_fd, proxy.refusal, strlen(proxy.refusal), MSG_NOSIGNAL);
 		return;
 	}
+	if (proxy.to == 0)
+		to.sin_port = htons((uint16_t)atoi(strchr(proxy.request, ':') + 1));
 	proxy.server_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(proxy.server_fd, (struct sockaddr *)&to, sizeof to), 0);
 	ck_assert_int_eq(send(proxy.client_fd, fine, strlen(fine), MSG_NOSIGNAL),
@@ -258,6 +262,117 @@ START_TEST(L_9_no_proxy_is_honoured_for_names_and_addresses)
 }
 END_TEST
 
+/* The address of the channel's one subchannel. */
+static const char *address(void)
+{
+	return mrpc_subchannel_address(
+		mrpc_container(channel->subchannels.next, struct mrpc_subchannel, node));
+}
+
+START_TEST(the_peer_is_the_proxy_and_the_address_is_the_servers)
+{
+	struct probe probe;
+	char text[80];
+
+	serve(NULL);
+	open_to("cache.nowhere.invalid:5051", NULL, NULL);
+	call(&probe);
+	snprintf(text, sizeof text, "ipv4:127.0.0.1:%u", proxy.port);
+	ck_assert_str_eq(probe.peer, text);
+	ck_assert_str_eq(address(), "cache.nowhere.invalid:5051");
+	minirpc_channel_free(channel);
+
+	open_to("[2001:db8::1]:5051", NULL, NULL);
+	call(&probe);
+	ck_assert_str_eq(address(), "[2001:db8::1]:5051");
+	minirpc_channel_free(channel);
+
+	snprintf(text, sizeof text, "ipv4:127.0.0.1:%u", port);
+	open_to(text, NULL, NULL);
+	call(&probe);
+	ck_assert_str_eq(address(), text);
+}
+END_TEST
+
+/* The first of two addresses of a server is not the one that it should be; there is no wait for the second. */
+START_TEST(a_server_whose_tls_fails_behind_the_proxy_has_its_other_addresses_tried)
+{
+	struct pki_identity *ca = pki_ca("test authority"),
+			    *identity = pki_leaf(ca, &(struct pki_leaf){ 0 });
+	minirpc_tls *of_server, *of_client;
+	minirpc_server *plain;
+	char texts[2][40], proxy_text[40];
+	const char *addresses[] = { texts[0], texts[1], NULL };
+	struct probe probe;
+
+	ck_assert_int_eq(
+		minirpc_tls_new(&of_server,
+				&(struct minirpc_tls_options){ .cert_pem = identity->cert_pem,
+							       .key_pem = identity->key_pem }),
+		0);
+	ck_assert_int_eq(minirpc_tls_new(&of_client,
+					 &(struct minirpc_tls_options){ .ca_pem = ca->cert_pem }),
+			 0);
+	serve(NULL);
+	plain = server;
+	snprintf(texts[0], sizeof texts[0], "127.0.0.1:%u", port);
+	serve(of_server);
+	snprintf(texts[1], sizeof texts[1], "127.0.0.1:%u", port);
+	proxy.to = 0;
+	snprintf(proxy_text, sizeof proxy_text, "127.0.0.1:%u", proxy.port);
+	ck_assert_int_eq(minirpc_channel_new(&channel, loop, "list:cache",
+					     &(struct minirpc_channel_options){
+						     .tls = of_client,
+						     .proxy = proxy_text,
+						     .load_balancing = "round_robin",
+						     .backoff_initial = MINIRPC_S(3600),
+						     .backoff_max = MINIRPC_S(3600) }),
+			 0);
+	ck_assert_int_eq(minirpc_channel_set_addresses(
+				 channel,
+				 &(struct minirpc_endpoint){ .addresses = addresses,
+							     .server_name = "localhost" },
+				 1),
+			 0);
+	call(&probe);
+	ck_assert_str_eq(probe.text, "");
+	ck_assert_int_eq(probe.code, MINIRPC_OK);
+	ck_assert_uint_eq(proxy.connects, 2);
+	minirpc_server_free(plain);
+	minirpc_tls_unref(of_server);
+	minirpc_tls_unref(of_client);
+	pki_free(identity);
+	pki_free(ca);
+}
+END_TEST
+
+START_TEST(a_failure_behind_the_proxy_names_the_server)
+{
+	struct pki_identity *ca = pki_ca("test authority");
+	struct probe probe;
+	minirpc_tls *tls;
+	char target[40], expected[80];
+
+	ck_assert_int_eq(
+		minirpc_tls_new(&tls, &(struct minirpc_tls_options){ .ca_pem = ca->cert_pem }), 0);
+	serve(NULL); /* it does not speak TLS */
+	open_to("a.test:443", NULL, tls);
+	call(&probe);
+	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
+	ck_assert_msg(strstr(probe.text, "connection to a.test:443 failed: ") != NULL, "%s",
+		      probe.text);
+	minirpc_channel_free(channel);
+
+	snprintf(target, sizeof target, "ipv4:127.0.0.1:%u", port);
+	open_to(target, NULL, tls);
+	call(&probe);
+	snprintf(expected, sizeof expected, "connection to %s failed: ", target);
+	ck_assert_msg(strstr(probe.text, expected) != NULL, "%s", probe.text);
+	minirpc_tls_unref(tls);
+	pki_free(ca);
+}
+END_TEST
+
 START_TEST(a_refusal_fails_calls_and_says_why)
 {
 	struct probe probe;
@@ -301,6 +416,10 @@ Suite *suite(void)
 	tcase_add_test(all, L_9_tls_goes_on_to_the_server);
 	tcase_add_test(all, L_9_addresses_are_asked_for_as_they_are);
 	tcase_add_test(all, L_9_no_proxy_is_honoured_for_names_and_addresses);
+	tcase_add_test(all, the_peer_is_the_proxy_and_the_address_is_the_servers);
+	tcase_add_test(all,
+		       a_server_whose_tls_fails_behind_the_proxy_has_its_other_addresses_tried);
+	tcase_add_test(all, a_failure_behind_the_proxy_names_the_server);
 	tcase_add_test(all, a_refusal_fails_calls_and_says_why);
 	tcase_add_test(all, a_proxy_that_is_none_is_refused_at_once);
 	tcase_set_timeout(all, 60);

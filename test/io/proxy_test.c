@@ -3,6 +3,7 @@
 #include "io/proxy.h"
 
 #include "base/alloc.h"
+#include "io/dns_server.h"
 #include "io/hand_loop.h"
 #include "run_suite.h"
 #include "world/alloc_fail.h"
@@ -524,6 +525,98 @@ START_TEST(one_that_is_freed_says_nothing_and_leaves_nothing)
 }
 END_TEST
 
+/* ---- The proxy's own name ---- */
+
+static struct dns_server dns;
+static struct mrpc_proxy named;
+
+static void set_up_name(void)
+{
+	char text[60];
+
+	set_up();
+	dns_server_init(&dns, hand.loop);
+	dns.a[0] = "127.0.0.1";
+	snprintf(text, sizeof text, "proxy.test:%u", server.port);
+	ck_assert_int_eq(mrpc_proxy_init(&named, text, NULL, dns.address), 0);
+	named.min_interval = MINIRPC_S(30);
+	descriptors = open_descriptors();
+}
+
+static void tear_down_name(void)
+{
+	mrpc_proxy_clear(&named);
+	dns_server_clear(&dns);
+	descriptors -= 1;
+	tear_down();
+}
+
+/* What a dial later than the last one by so much ends with. */
+static int dial_after(minirpc_time span)
+{
+	hand.now += span;
+	hand_settle(&hand);
+	got = (struct got){ .fd = -1 };
+	has_request = false;
+	server.asked = 0;
+	server.answers[0] = "HTTP/1.1 200 OK\r\n\r\n";
+	ck_assert_int_eq(mrpc_proxy_dial(&got.dial, hand.loop, &named, "a.org", 443, NULL, 0,
+					 hand.now + MINIRPC_S(20), on_done, NULL),
+			 0);
+	run();
+	if (got.fd >= 0)
+		close(got.fd);
+	got.fd = -1;
+	return got.error;
+}
+
+START_TEST(L_2_the_proxys_name_is_looked_up_anew_after_its_ttl)
+{
+	dns.ttl = 60;
+	ck_assert_int_eq(dial_after(0), 0);
+	ck_assert_uint_eq(dns.asked_a, 1);
+	ck_assert_int_eq(dial_after(MINIRPC_S(60) - 1), 0);
+	ck_assert_uint_eq(dns.asked_a, 1);
+	ck_assert_int_eq(dial_after(1), 0);
+	ck_assert_uint_eq(dns.asked_a, 2);
+}
+END_TEST
+
+START_TEST(L_2_the_proxys_name_keeps_the_minimum_interval)
+{
+	dns.ttl = 5;
+	ck_assert_int_eq(dial_after(0), 0);
+	ck_assert_int_eq(dial_after(MINIRPC_S(30) - 1), 0);
+	ck_assert_uint_eq(dns.asked_a, 1);
+	ck_assert_int_eq(dial_after(1), 0);
+	ck_assert_uint_eq(dns.asked_a, 2);
+}
+END_TEST
+
+START_TEST(L_2_a_proxy_that_moved_is_found)
+{
+	dns.ttl = 3600;
+	dns.a[0] = "127.0.0.2"; /* nobody listens there */
+	ck_assert_int_eq(dial_after(0), -ECONNREFUSED);
+	dns.a[0] = "127.0.0.1";
+	ck_assert_int_eq(dial_after(MINIRPC_S(30) - 1), -ECONNREFUSED);
+	ck_assert_uint_eq(dns.asked_a, 1);
+	ck_assert_int_eq(dial_after(1), 0); /* its TTL is not over */
+	ck_assert_uint_eq(dns.asked_a, 2);
+	ck_assert_int_eq(dial_after(MINIRPC_S(3599)), 0);
+	ck_assert_uint_eq(dns.asked_a, 2);
+}
+END_TEST
+
+START_TEST(a_proxy_whose_name_is_not_found_is_asked_for_by_every_dial)
+{
+	dns.rcode = 3;
+	ck_assert_int_eq(dial_after(0), -ENOENT);
+	dns.rcode = 0;
+	ck_assert_int_eq(dial_after(0), 0); /* they have a backoff of their own */
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail)
 {
 	for (size_t n = 1;; n++) {
@@ -566,7 +659,8 @@ END_TEST
 Suite *suite(void)
 {
 	Suite *suite = suite_create("io/proxy");
-	TCase *options = tcase_create("options"), *ways = tcase_create("ways");
+	TCase *options = tcase_create("options"), *ways = tcase_create("ways"),
+	      *name = tcase_create("name");
 
 	tcase_add_test(options, L_9_a_proxy_is_host_and_port_and_perhaps_a_login);
 	tcase_add_test(options, what_is_no_proxy_is_refused);
@@ -589,5 +683,16 @@ Suite *suite(void)
 	tcase_add_test(ways, one_that_is_freed_says_nothing_and_leaves_nothing);
 	tcase_add_test(ways, every_allocation_may_fail);
 	suite_add_tcase(suite, ways);
+
+	if (!mrpc_resolve_asks_servers()) {
+		puts("skipped: io/proxy: a DNS server of the test's is asked: not without c-ares");
+		return suite;
+	}
+	tcase_add_checked_fixture(name, set_up_name, tear_down_name);
+	tcase_add_test(name, L_2_the_proxys_name_is_looked_up_anew_after_its_ttl);
+	tcase_add_test(name, L_2_the_proxys_name_keeps_the_minimum_interval);
+	tcase_add_test(name, L_2_a_proxy_that_moved_is_found);
+	tcase_add_test(name, a_proxy_whose_name_is_not_found_is_asked_for_by_every_dial);
+	suite_add_tcase(suite, name);
 	return suite;
 }
