@@ -424,6 +424,8 @@ static int pending(struct mrpc_machine *machine, struct mrpc_buf *out, size_t li
 		return 0;
 	conn->out = out;
 	conn->out_limit = before + limit;
+	if (conn->drain_begun && !conn->dead)
+		mrpc_drain_go_on(conn);
 	r = fetch(conn);
 	conn->out = NULL;
 	made = mrpc_buf_len(out) - before;

@@ -88,7 +88,7 @@ size_t mrpc_conn_open_calls(const struct mrpc_conn *conn);
  */
 int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call);
 
-/* Two-step GOAWAY; CLOSED when the last call has ended [G-2]. Client: one GOAWAY, calls run on. */
+/* Two-step GOAWAY; CLOSED when the last call has ended [G-2]. Client: calls run on, then one GOAWAY. */
 void mrpc_conn_drain(struct mrpc_conn *conn);
 
 /* The same, and says why in the GOAWAYs' debug data (static) [G-3]. */

@@ -151,6 +151,7 @@ struct mrpc_conn {
 	bool dead; /* the session is not to be touched any more */
 	bool settling;
 	bool drain_begun; /* by us */
+	bool drain_said;  /* client: with a GOAWAY */
 	struct mrpc_place place;
 	struct minirpc_conn_limits limits;
 	struct mrpc_call_config call_config;
@@ -399,6 +400,7 @@ void mrpc_ping_timed_out(struct mrpc_conn *conn, enum mrpc_ping_kind kind);
 
 /* GOAWAY(2^31-1), PING, and on its answer or after 5 s GOAWAY(last) [G-2]. */
 void mrpc_drain_begin(struct mrpc_conn *conn);
+void mrpc_drain_go_on(struct mrpc_conn *conn);
 
 /* ---- keepalive.c ---- */
 

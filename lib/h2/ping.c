@@ -82,12 +82,20 @@ static void on_drain_ping(struct mrpc_conn *conn, bool answered)
 
 void mrpc_drain_begin(struct mrpc_conn *conn)
 {
-	if (conn->role == MRPC_SERVER) {
-		/* nghttp2_submit_shutdown_notice would say it without debug data [A9] */
-		mrpc_goaway_say(conn, INT32_MAX, NGHTTP2_NO_ERROR, conn->drain_text, false);
-		mrpc_ping_send(conn, MRPC_PING_DRAIN, DRAIN_PATIENCE, on_drain_ping);
-	} else if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR,
-					 NULL, 0) != 0) {
+	if (conn->role != MRPC_SERVER)
+		return;
+	/* nghttp2_submit_shutdown_notice would say it without debug data [A9] */
+	mrpc_goaway_say(conn, INT32_MAX, NGHTTP2_NO_ERROR, conn->drain_text, false);
+	mrpc_ping_send(conn, MRPC_PING_DRAIN, DRAIN_PATIENCE, on_drain_ping);
+}
+
+/* A client says it behind its last call. A call that still waits for a stream would be sent after it,
+ * to a server that may have hung up meanwhile. */
+void mrpc_drain_go_on(struct mrpc_conn *conn)
+{
+	if (conn->role != MRPC_CLIENT || !conn->drain_begun || conn->drain_said || conn->calls > 0)
+		return;
+	conn->drain_said = true;
+	if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0) != 0)
 		mrpc_conn_fatal(conn, NGHTTP2_ERR_NOMEM);
-	}
 }

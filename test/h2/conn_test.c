@@ -641,6 +641,34 @@ START_TEST(a_client_that_drains_keeps_its_calls)
 }
 END_TEST
 
+START_TEST(a_client_that_drains_keeps_calls_that_wait_for_a_stream)
+{
+	struct minirpc_conn_limits limits = { .max_streams = 1 };
+	struct pair *pair = pair_new_with(NULL, &limits);
+	struct probe *first, *second;
+
+	pair->hold = true;
+	pair_settle(pair);
+	first = pair_unary(pair, "x");
+	second = pair_unary(pair, "y");
+	pair_settle(pair);
+	mrpc_conn_drain(pair->client);
+	pair_settle(pair);
+	ck_assert_int_eq(pair->accepted, 1);
+	answer(pair, 0, "done", MINIRPC_OK);
+	pair_settle(pair);
+	ck_assert_int_eq(first->code, MINIRPC_OK);
+	ck_assert_int_eq(pair->accepted, 2);
+	ck_assert_int_eq(second->ends, 0);
+	answer(pair, 1, "done", MINIRPC_OK);
+	pair_settle(pair);
+	ck_assert_int_eq(second->code, MINIRPC_OK);
+	ck_assert(finished(pair->client));
+	ck_assert(finished(pair->server));
+	pair_free(pair);
+}
+END_TEST
+
 START_TEST(a_client_that_aborts_ends_its_calls_with_that_status)
 {
 	struct pair *pair = pair_new();
@@ -851,6 +879,7 @@ Suite *suite(void)
 	tcase_add_test(t, G_2_a_call_that_crosses_the_first_goaway_is_served);
 	tcase_add_test(t, G_2_without_an_answer_to_the_ping_the_drain_goes_on_after_5_s);
 	tcase_add_test(t, a_client_that_drains_keeps_its_calls);
+	tcase_add_test(t, a_client_that_drains_keeps_calls_that_wait_for_a_stream);
 	tcase_add_test(t, a_client_that_aborts_ends_its_calls_with_that_status);
 	tcase_add_test(t, a_server_that_aborts_tells_its_handlers_unavailable);
 	tcase_add_test(t, freeing_either_conn_ends_the_calls_on_it);
