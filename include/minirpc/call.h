@@ -179,8 +179,9 @@ MINIRPC_API void minirpc_call_cancel(minirpc_call *call);
 
 /* Ends the call from our side with this status, to be told by on_end in the next turn. For
  * interceptors, parents, codecs and programs that want their on_end. A client's peer sees a
- * cancellation. A server's peer sees this status, behind the messages sent before; the handler
- * still has to end the call, and what it says then comes too late. Returns 0, or -EPIPE (over
+ * cancellation. A server's peer sees this status, behind the messages sent before (those that its
+ * interceptors have let pass by now: it does not wait for them); the handler still has to end the
+ * call, and what it says then comes too late. Returns 0, or -EPIPE (over
  * already). */
 MINIRPC_API int minirpc_call_abort(minirpc_call *call, const struct minirpc_status *status);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Simulation: many calls at once in a world that goes wrong, driven by the numbers of one seed.
  *
- * A `talk` is a call seen from both ends. Every message of it can be foretold from the talk's id, the
- * direction and its place, so whoever receives one knows whether it is whole and the next one. The
- * rules that hold whatever happens are checked in the events (sim_talk.c) and between the steps
- * (simulation_test.c). */
+ * A `talk` is a call seen from both ends: from the client's, and from that of each handler that one of its
+ * attempts reached. Every message of it can be foretold from the talk's id, the direction and its place, so
+ * whoever receives one knows whether it is whole and the next one. The rules that hold whatever happens are
+ * checked in the events (sim_talk.c) and between the steps (simulation_test.c); what happens to servers,
+ * addresses and configs is in sim_servers.c, interceptors are in sim_hooks.c. */
 #ifndef TEST_SCENARIO_SIM_H
 #define TEST_SCENARIO_SIM_H
 
-#include "world/world.h"
+#include "world/net.h"
 
-#define SIM_TALKS 160
+#include <minirpc/interceptor.h>
+
+enum { SIM_TALKS = 160, SIM_ATTEMPTS = 8, SIM_HELD = 40, SIM_CONFIG = 1024 };
 
 enum sim_kind { SIM_UNARY, SIM_DOWN, SIM_UP, SIM_CHAT, SIM_KINDS };
 
@@ -25,30 +28,47 @@ struct sim_party {
 	bool aborted;    /* by us, with a status */
 	bool paused;     /* by us */
 	bool wants_room; /* -EAGAIN was answered, on_writable is owed */
+
+	/* Of a handler. */
+	unsigned attempt;
+	unsigned server; /* its number */
+	bool has_said;   /* it has ended the call, and was heard as far as it knows */
+	enum minirpc_code said;
+	bool has_trailer;
 };
 
 struct talk {
 	struct sim *sim;
 	unsigned id;
 	enum sim_kind kind;
-	struct sim_party client, server;
-	struct talk *parent;
+	struct sim_party client, servers[SIM_ATTEMPTS];
+	const struct sim_party *parent;
 	minirpc_time deadline; /* the client's */
-	unsigned arrivals;     /* times that the handler heard of it: at most once */
-	bool has_said; /* the server's handler has ended it, and was heard as far as it knows */
-	enum minirpc_code said;
-	bool has_trailer;
-	bool server_freed; /* the handle went with its server */
+	unsigned arrivals;     /* attempts that reached a handler ... */
+	unsigned max_arrivals; /* ... at most: 1, or what its policy says */
+	unsigned told;         /* attempts that on_end told of, without transparent ones */
+	bool is_told;
 };
 
 struct sim {
 	struct world *w;
+	struct net net;
+	unsigned server_count;
+	bool leaving[NET_SERVERS + 1]; /* drained, or stopped */
 	uint64_t random;
 	bool is_calm;      /* nothing is cut, drained, stalled for long or fails */
 	bool is_faulty;    /* allocations fail */
 	bool is_finishing; /* handlers end what comes in */
 	bool is_in_verb;
-	unsigned max_streams, scale;
+	bool has_hooks, has_door, has_quota; /* interceptors; refusals at the door; max_memory */
+	bool never_holds;                    /* interceptors let all pass */
+	bool is_open;                        /* nobody is refused at the door */
+	struct sim_held {
+		minirpc_hook *hook;
+		bool sent;
+	} held[SIM_HELD];
+	unsigned held_count, hook_opens, hook_closes;
+	unsigned max_streams, max_calls, scale;
 	unsigned step;
 	int seed;
 	unsigned count;
@@ -86,10 +106,33 @@ void sim_end(struct sim_party *party);
 bool sim_sends_one(const struct sim_party *party);
 
 /* Server or channel are gone, and every handle with them. */
-void sim_forget_server(struct sim *sim);
+void sim_forget_server(struct sim *sim, unsigned number);
 void sim_forget_channel(struct sim *sim);
+
+/* ---- sim_hooks.c ---- */
+
+/* Interceptors that hold, stop, change, by chance; on each call, and on each attempt. */
+void sim_use_hooks(struct sim *sim, struct minirpc_use uses[3], bool per_attempt);
+void sim_resume_one(struct sim *sim);
+void sim_resume_all(struct sim *sim);
+
+/* ---- sim_servers.c ---- */
+
+/* What the world, its servers and its channel are like. */
+const struct net_options *sim_options(struct sim *sim);
 
 /* Something that happens to the world, from inside an event too. */
 void sim_disturb(struct sim *sim);
+
+/* Something that is told to the channel: servers, a config, or nonsense. */
+void sim_tell(struct sim *sim);
+
+/* Every server is there and can be reached; nothing is in the way. */
+void sim_repair(struct sim *sim);
+
+void sim_drop_channel(struct sim *sim);
+
+/* Some property of the connections is another one. */
+void sim_change_pipes(struct sim *sim);
 
 #endif

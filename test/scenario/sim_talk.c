@@ -2,6 +2,10 @@
 /* The two ends of a talk: what they do, and what they may be told. */
 #include "scenario/sim.h"
 
+#include "call/call.h"
+
+#include <minirpc/service_config.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,26 +149,31 @@ static void act_send(struct sim_party *party)
 		sim_must(sim, sim_sends_one(party) && party->sent == 1, "talk %u", party->talk->id);
 		break;
 	default:
-		sim_must(sim, r == -EPIPE || (r == -ENOMEM && sim->is_faulty), "send says %d", r);
+		sim_must(sim, r == -EPIPE || (r == -ENOMEM && sim->is_faulty) ||
+				 (r == -ENOMEM && sim->has_quota && party->is_server),
+			 "send says %d", r);
 	}
+}
+
+static void said_by(const struct sim_party *party, char text[32])
+{
+	snprintf(text, 32, "said by %u.%u", party->talk->id, party->attempt);
 }
 
 static void say(struct sim_party *party, enum minirpc_code code)
 {
-	struct talk *talk = party->talk;
-
-	if (talk->has_said || party->ends > 0)
+	if (party->has_said || party->ends > 0)
 		return; /* too late */
-	talk->has_said = true;
-	talk->said = code;
+	party->has_said = true;
+	party->said = code;
 }
 
 static enum minirpc_code some_code(struct sim *sim)
 {
-	static const enum minirpc_code codes[] = { MINIRPC_OK, MINIRPC_OK, MINIRPC_ABORTED,
-						   MINIRPC_NOT_FOUND };
+	static const enum minirpc_code codes[] = { MINIRPC_OK,      MINIRPC_OK,        MINIRPC_OK,
+						   MINIRPC_ABORTED, MINIRPC_NOT_FOUND, MINIRPC_UNAVAILABLE };
 
-	return codes[sim_random(sim, 4)];
+	return codes[sim_random(sim, 6)];
 }
 
 void sim_end(struct sim_party *party)
@@ -195,7 +204,9 @@ void sim_end(struct sim_party *party)
 		say(party, MINIRPC_INTERNAL);
 	else
 		say(party, status.code);
-	snprintf(text, sizeof text, "said by %u", talk->id);
+	if (sim_one_in(sim, 6))
+		minirpc_call_set_pushback(call, MINIRPC_MS(sim_random(sim, 300)) - MINIRPC_MS(20));
+	said_by(party, text);
 	status.message = text;
 	party->call = NULL;
 	party->ended = true;
@@ -224,7 +235,7 @@ static void act_abort(struct sim_party *party)
 	bool was = enter(sim);
 	int r;
 
-	snprintf(text, sizeof text, "said by %u", talk->id);
+	said_by(party, text);
 	r = minirpc_call_abort(
 		party->call, &(struct minirpc_status){ .code = party->is_server ? MINIRPC_ABORTED
 										: MINIRPC_DATA_LOSS,
@@ -265,7 +276,7 @@ static void act_on_metadata(struct sim_party *party)
 	} else {
 		r = minirpc_call_set_trailers(party->call, (const struct minirpc_field[]){
 								   { "x-tail", text, 0 }, { 0 } });
-		party->talk->has_trailer |= r == 0;
+		party->has_trailer |= r == 0;
 	}
 	sim->is_in_verb = was;
 }
@@ -360,12 +371,23 @@ static void on_headers(minirpc_call *call, const struct minirpc_metadata *metada
 	react(party);
 }
 
+/* The handler that has sent most; what they all send is the same. */
+static const struct sim_party *loudest(const struct talk *talk)
+{
+	const struct sim_party *most = &talk->servers[0];
+
+	for (unsigned i = 1; i < talk->arrivals; i++)
+		if (talk->servers[i].sent > most->sent)
+			most = &talk->servers[i];
+	return most;
+}
+
 static void on_message(minirpc_call *call, const struct minirpc_message *message, void *user)
 {
 	struct sim_party *party = told(call, user);
 	struct talk *talk = party->talk;
 	struct sim *sim = talk->sim;
-	struct sim_party *from = party->is_server ? &talk->client : &talk->server;
+	const struct sim_party *from = party->is_server ? &talk->client : loudest(talk);
 
 	sim_must(sim, !party->paused, "a message for talk %u, which is paused", talk->id);
 	sim_must(sim, party->headers == 1 && party->half_closes == 0, "out of order");
@@ -399,59 +421,105 @@ static void on_writable(minirpc_call *call, void *user)
 	react(party);
 }
 
-/* The status is the server's own: then everything that the server sent came before. */
-static bool is_the_servers(const struct talk *talk, const struct minirpc_status *status)
+/* The status is this handler's own: then everything that it sent came before. */
+static bool said(const struct sim_party *server, const struct minirpc_status *status)
 {
+	const struct sim *sim = server->talk->sim;
 	char text[32];
 
-	if (!talk->has_said || talk->said != status->code)
+	if (!server->has_said || server->said != status->code)
 		return false;
-	snprintf(text, sizeof text, "said by %u", talk->id);
+	said_by(server, text);
 	if (status->code == MINIRPC_OK)
 		return status->message[0] == '\0';
-	return strcmp(status->message, text) == 0 || status->code == MINIRPC_INTERNAL;
+	return strcmp(status->message, text) == 0 || status->code == MINIRPC_INTERNAL ||
+	       (status->message[0] == '\0' && (sim->is_faulty || sim->has_quota));
 }
 
-static void check_servers_status(const struct talk *talk, const minirpc_call *call,
-				 const struct minirpc_status *status)
+static bool agrees(const struct sim_party *server, const minirpc_call *call,
+		   const struct minirpc_status *status)
 {
-	const struct sim *sim = talk->sim;
 	const char *tail = minirpc_metadata_get(minirpc_call_trailers(call), "x-tail");
-	bool taken_back = sim_sends_one(&talk->server) && status->code != MINIRPC_OK;
+	unsigned received = server->talk->client.received;
+	bool taken_back = sim_sends_one(server) && status->code != MINIRPC_OK;
 
-	sim_must(sim, talk->client.received == (taken_back ? 0 : talk->server.sent),
-		 "talk %u: %u of %u messages came before the status", talk->id,
-		 talk->client.received, talk->server.sent);
-	sim_must(sim, (tail != NULL) == talk->has_trailer, "talk %u: trailers %s", talk->id,
-		 tail == NULL ? "are missing" : "from nowhere");
-	sim_must(sim, tail == NULL || (unsigned)atoi(tail) == talk->id, "of another call");
+	/* An abort does not wait for interceptors. */
+	if (server->aborted && server->talk->sim->has_hooks)
+		return received <= server->sent;
+	return received == (taken_back ? 0 : server->sent) &&
+	       (tail != NULL) == server->has_trailer &&
+	       (tail == NULL || (unsigned)atoi(tail) == server->talk->id);
+}
+
+/* False: no handler has said so. */
+static bool is_a_servers(const struct talk *talk, const minirpc_call *call,
+			 const struct minirpc_status *status)
+{
+	const struct sim_party *found = NULL;
+
+	for (unsigned i = 0; i < talk->arrivals; i++) {
+		if (!said(&talk->servers[i], status))
+			continue;
+		found = &talk->servers[i];
+		if (agrees(found, call, status))
+			return true;
+	}
+	sim_must(talk->sim, found == NULL || talk->client.aborted,
+		 "talk %u: %u of %u messages came before the status, trailers or not", talk->id,
+		 talk->client.received, found->sent);
+	return false;
+}
+
+static bool was_cancelled(const struct talk *talk)
+{
+	bool cancelled = false;
+
+	for (unsigned i = 0; i < talk->arrivals; i++)
+		cancelled |= talk->servers[i].cancelled;
+	return cancelled;
 }
 
 /* Why a call may have ended like this. */
 static bool is_explained(const struct talk *talk, const struct minirpc_status *status)
 {
 	const struct sim *sim = talk->sim;
-	const struct sim_party *client = &talk->client, *server = &talk->server;
+	const struct sim_party *client = &talk->client;
 
+	if (sim->has_door && strcmp(status->message, "not now") == 0)
+		return true;
+	if (sim->has_hooks && strcmp(status->message, "stopped") == 0)
+		return status->code == MINIRPC_PERMISSION_DENIED;
 	switch (status->code) {
 	case MINIRPC_DATA_LOSS:
 		return client->aborted;
 	case MINIRPC_DEADLINE_EXCEEDED:
 		return minirpc_loop_now(sim->w->loop) >= talk->deadline;
 	case MINIRPC_CANCELLED:
-		return server->cancelled || talk->parent != NULL ||
+		return was_cancelled(talk) || talk->parent != NULL ||
 		       talk->deadline <= minirpc_loop_now(sim->w->loop) + MINIRPC_MS(1);
 	case MINIRPC_UNAVAILABLE:
 		return !sim->is_calm || strstr(status->message, "REFUSED_STREAM") != NULL;
 	case MINIRPC_UNIMPLEMENTED:
 		return sim_sends_one(client) && client->ended && client->sent == 0;
 	case MINIRPC_RESOURCE_EXHAUSTED:
-		return sim->is_faulty;
+		return sim->is_faulty || sim->has_quota ||
+		       (sim->max_calls > 0 && strstr(status->message, "too many calls") != NULL);
 	case MINIRPC_INTERNAL: /* a server without memory for a stream resets it */
 		return sim->is_faulty && strstr(status->message, "INTERNAL_ERROR") != NULL;
 	default:
 		return false;
 	}
+}
+
+static void count_attempts(struct talk *talk, const minirpc_call *call)
+{
+	struct minirpc_attempt attempt;
+
+	for (unsigned i = 0; minirpc_call_attempt(call, i, &attempt); i++)
+		talk->told += !attempt.transparent;
+	talk->is_told = true;
+	sim_must(talk->sim, talk->told <= talk->max_arrivals, "talk %u: %u attempts of %u",
+		 talk->id, talk->told, talk->max_arrivals);
 }
 
 static void client_end(minirpc_call *call, const struct minirpc_status *status, void *user)
@@ -461,11 +529,10 @@ static void client_end(minirpc_call *call, const struct minirpc_status *status, 
 	const struct sim *sim = talk->sim;
 
 	party->ends++;
-	if (is_the_servers(talk, status) && !party->aborted)
-		check_servers_status(talk, call, status);
-	else
-		sim_must(sim, is_explained(talk, status), "talk %u ends with %s: %s", talk->id,
-			 minirpc_code_name(status->code), status->message);
+	sim_must(sim, is_a_servers(talk, call, status) || is_explained(talk, status),
+		 "talk %u ends with %s: %s", talk->id, minirpc_code_name(status->code),
+		 status->message);
+	count_attempts(talk, call);
 	react(party);
 	if (party->call != NULL && sim_one_in(talk->sim, 8))
 		act_cancel(party); /* harmless here */
@@ -495,8 +562,12 @@ static void server_end(minirpc_call *call, const struct minirpc_status *status, 
 	case MINIRPC_UNIMPLEMENTED:
 		explained = sim_sends_one(&talk->client) && talk->client.sent == 0;
 		break;
+	case MINIRPC_PERMISSION_DENIED:
+		explained = sim->has_hooks;
+		break;
 	default:
-		explained = sim->is_faulty && status->code == MINIRPC_RESOURCE_EXHAUSTED;
+		explained = (sim->is_faulty || sim->has_quota) &&
+			    status->code == MINIRPC_RESOURCE_EXHAUSTED;
 		break;
 	}
 	sim_must(sim, explained, "the server of talk %u hears %s: %s", talk->id,
@@ -521,15 +592,25 @@ static void arrival(minirpc_call *call, const struct minirpc_metadata *metadata,
 {
 	struct sim *sim = user;
 	const char *id = minirpc_metadata_get(metadata, "x-id");
+	const char *before = minirpc_metadata_get(metadata, "grpc-previous-rpc-attempts");
 	struct talk *talk;
 	struct sim_party *party;
 
 	sim_must(sim, !sim->is_in_verb, "a call comes in from inside a verb");
 	sim_must(sim, id != NULL && (unsigned)atoi(id) < sim->count, "a call from nowhere");
 	talk = &sim->talks[atoi(id)];
-	party = &talk->server;
-	talk->arrivals++;
-	sim_must(sim, talk->arrivals == 1, "talk %u reaches its handler a second time", talk->id);
+	sim_must(sim, talk->arrivals < talk->max_arrivals,
+		 "talk %u reaches its handler once more than %u times", talk->id,
+		 talk->max_arrivals);
+	sim_must(sim, before == NULL || (unsigned)atoi(before) < talk->max_arrivals,
+		 "talk %u says %s attempts were before", talk->id, before);
+	party = &talk->servers[talk->arrivals];
+	*party = (struct sim_party){ .talk = talk,
+				     .is_server = true,
+				     .attempt = talk->arrivals++,
+				     .server = 1 };
+	while (sim->net.servers[party->server].server != minirpc_call_server(call))
+		party->server++;
 	sim_must(sim, strcmp(minirpc_call_path(call), methods[talk->kind].path) == 0, "path");
 	sim_must(sim,
 		 talk->deadline == MINIRPC_NEVER || minirpc_call_deadline(call) >= talk->deadline,
@@ -556,14 +637,28 @@ int sim_serve(struct sim *sim, minirpc_server *server)
 
 /* ---- Opening ---- */
 
-static struct talk *some_parent(struct sim *sim)
+static struct sim_party *some_handler(struct sim *sim)
 {
-	struct talk *parent;
+	struct talk *talk = &sim->talks[sim_random(sim, sim->count)];
+
+	return talk->arrivals == 0 ? NULL : &talk->servers[sim_random(sim, talk->arrivals)];
+}
+
+static struct sim_party *some_parent(struct sim *sim)
+{
+	struct sim_party *parent;
 
 	if (sim->count == 0 || !sim_one_in(sim, 5))
 		return NULL;
-	parent = &sim->talks[sim_random(sim, sim->count)];
-	return parent->server.call == NULL ? NULL : parent;
+	parent = some_handler(sim);
+	return parent == NULL || parent->call == NULL ? NULL : parent;
+}
+
+static unsigned max_arrivals(const minirpc_call *call)
+{
+	return call->retry != NULL     ? call->retry->max_attempts
+	       : call->hedging != NULL ? call->hedging->max_attempts
+				       : 1;
 }
 
 void sim_open(struct sim *sim)
@@ -581,8 +676,7 @@ void sim_open(struct sim *sim)
 			       .id = sim->count,
 			       .kind = sim_random(sim, SIM_KINDS),
 			       .deadline = MINIRPC_NEVER };
-	talk->client.talk = talk->server.talk = talk;
-	talk->server.is_server = true;
+	talk->client.talk = talk;
 	snprintf(text, sizeof text, "%u", talk->id);
 	metadata[0] = (struct minirpc_field){ "x-id", text, 0 };
 	options.metadata = metadata;
@@ -592,7 +686,7 @@ void sim_open(struct sim *sim)
 	if (sim_one_in(sim, 50))
 		options.timeout = -1;
 	talk->parent = some_parent(sim);
-	options.parent = talk->parent == NULL ? NULL : talk->parent->server.call;
+	options.parent = talk->parent == NULL ? NULL : talk->parent->call;
 	sim->count++;
 
 	was = enter(sim);
@@ -605,6 +699,7 @@ void sim_open(struct sim *sim)
 		talk->client.cancelled = true;
 		return;
 	}
+	talk->max_arrivals = max_arrivals(talk->client.call);
 	talk->deadline = options.timeout < 0 ? minirpc_loop_now(sim->w->loop)
 					     : minirpc_call_deadline(talk->client.call);
 	if (sim_sends_one(&talk->client) && sim_one_in(sim, 2)) {
@@ -613,15 +708,12 @@ void sim_open(struct sim *sim)
 	}
 }
 
-void sim_forget_server(struct sim *sim)
+void sim_forget_server(struct sim *sim, unsigned number)
 {
-	for (unsigned i = 0; i < sim->count; i++) {
-		struct talk *talk = &sim->talks[i];
-
-		if (talk->server.call != NULL)
-			talk->server_freed = true;
-		talk->server.call = NULL;
-	}
+	for (unsigned i = 0; i < sim->count; i++)
+		for (unsigned k = 0; k < sim->talks[i].arrivals; k++)
+			if (sim->talks[i].servers[k].server == number)
+				sim->talks[i].servers[k].call = NULL;
 }
 
 void sim_forget_channel(struct sim *sim)

@@ -1,133 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Seeded random simulation [limits.md 6]: calls of all kinds over a pipe that chops, delays, stalls,
- * is cut and comes back, between a channel and servers that are drained, stopped and replaced, with
- * allocations that fail in some runs. Whatever happens [limits.md 4]: one end for each call (P2), order
- * kept and messages whole (P10), each request at most once at a handler (P1), deadlines and
- * cancellations kept (P4, P5), nobody waits for ever, nothing is left over.
+ * is cut and comes back, between a channel and servers that are drained, stopped, silent and replaced, that
+ * turn calls away and run out of room; with retries, hedging, interceptors, policies and configs that change;
+ * with allocations that fail in some runs. Whatever happens [limits.md 4]: one end for each call (P2), order
+ * kept and messages whole (P10), each request at most once at a handler or as often as its policy says (P1),
+ * deadlines and cancellations kept (P4, P5), nobody waits for ever, nothing is left over.
  *
  * One test of the loop is one seed. SIM_SEED=n runs that one alone, SIM_SEEDS=n so many. */
 #include "run_suite.h"
 #include "scenario/sim.h"
 #include "world/alloc_fail.h"
 
+#include "client/channel.h"
+
 #include <stdlib.h>
-#include <string.h>
-
-static const struct world_options *options_of(struct sim *sim, struct world_options *options)
-{
-	static const uint32_t windows[] = { 1024, 2000, 16384, 65535, 0 };
-	static const uint32_t streams[] = { 1, 2, 5, 100, 100 };
-	static const size_t queues[] = { 1, 100, 5000, 0, 0 };
-
-	sim->max_streams = streams[sim_random(sim, 5)];
-	*options = (struct world_options){
-		.faulty = true, /* a drained server takes no connection: the world shrugs */
-		.server = { .send_queue = queues[sim_random(sim, 5)],
-			    .limits = { .max_streams = sim->max_streams,
-					.stream_window = windows[sim_random(sim, 5)],
-					.conn_window = sim_one_in(sim, 2) ? 65535 : 0 } },
-		.channel = { .send_queue = queues[sim_random(sim, 5)],
-			     .limits = { .stream_window = windows[sim_random(sim, 5)],
-					 .conn_window = sim_one_in(sim, 2) ? 65535 : 0 } },
-	};
-	/* Now and then one end compresses, or both. */
-	options->server.compression = sim_one_in(sim, 4) ? "deflate" : NULL;
-	options->channel.compression = sim_one_in(sim, 4) ? "gzip" : NULL;
-	return options;
-}
-
-/* ---- What happens to the world ---- */
-
-static void drop_channel(struct sim *sim)
-{
-	struct world *w = sim->w;
-
-	/* The handle of its connection goes with it. */
-	w->client_end = NULL;
-	w->channel = minirpc_channel_free(w->channel);
-	sim_forget_channel(sim);
-	world_cut(w);
-}
-
-static void drop_server(struct sim *sim)
-{
-	struct world *w = sim->w;
-
-	w->server_end = NULL;
-	w->server = minirpc_server_free(w->server);
-	sim_forget_server(sim);
-	world_cut(w);
-}
-
-void sim_disturb(struct sim *sim)
-{
-	struct world *w = sim->w;
-
-	if (sim->is_calm || w->server == NULL)
-		return;
-	switch (sim_random(sim, 8)) {
-	case 0:
-		minirpc_server_drain(w->server, MINIRPC_MS(sim_random(sim, 100)), NULL, NULL);
-		break;
-	case 1:
-		minirpc_server_stop(w->server);
-		break;
-	case 2:
-		drop_server(sim);
-		break;
-	case 3:
-		if (w->channel != NULL)
-			drop_channel(sim);
-		break;
-	default:
-		world_cut(w);
-	}
-}
-
-static void repair(struct sim *sim, const struct world_options *options)
-{
-	struct world *w = sim->w;
-
-	alloc_fail_at(0, false);
-	if (w->channel == NULL)
-		ck_assert_int_eq(minirpc_channel_new(&w->channel, w->loop, "attached:world",
-						     &options->channel),
-				 0);
-	if (w->server == NULL) {
-		ck_assert_int_eq(minirpc_server_new(&w->server, w->loop, &options->server), 0);
-		ck_assert_int_eq(sim_serve(sim, w->server), 0);
-	}
-	if (w->client_end == NULL || w->server_end == NULL ||
-	    minirpc_channel_state(w->channel) != MINIRPC_READY) {
-		w->up.cut_after = w->down.cut_after = SIZE_MAX;
-		if (world_connect(w) == -ESHUTDOWN) {
-			drop_server(sim);
-			repair(sim, options);
-		}
-	}
-}
-
-static void change_pipe(struct sim *sim, struct world_pipe *pipe)
-{
-	static const size_t chops[] = { 1, 7, 9, 100, 1500, 0 };
-
-	switch (sim_random(sim, 4)) {
-	case 0:
-		pipe->stalled = !pipe->stalled;
-		break;
-	case 1:
-		pipe->chop = chops[sim_random(sim, 6)];
-		if (pipe->chop != 0 && pipe->chop < sim->scale / 100)
-			pipe->chop = sim->scale / 100;
-		break;
-	case 2:
-		pipe->delay = MINIRPC_US(sim_random(sim, 3) * 700);
-		break;
-	default:
-		if (!sim->is_calm && sim_one_in(sim, 3))
-			pipe->cut_after = pipe->moved + 1 + sim_random(sim, sim->scale * 20);
-	}
-}
 
 /* ---- What always holds ---- */
 
@@ -142,20 +28,23 @@ static void check_rules(struct sim *sim)
 
 	for (unsigned i = 0; i < sim->count; i++) {
 		const struct talk *talk = &sim->talks[i];
-		const struct sim_party *server = &talk->server;
 
 		sim_must(sim, talk->client.call == NULL || talk->client.ends == 0,
 			 "the client of talk %u has ended and goes on", i);
 		sim_must(sim, now < talk->deadline || is_over(&talk->client),
 			 "the deadline of talk %u has passed unnoticed", i);
-		sim_must(sim, is_over(server) || now < minirpc_call_deadline(server->call),
-			 "the deadline of talk %u has passed unnoticed by its handler", i);
 		sim_must(sim,
-			 talk->parent == NULL || !is_over(&talk->parent->server) ||
-				 is_over(&talk->client),
+			 talk->parent == NULL || !is_over(talk->parent) || is_over(&talk->client),
 			 "talk %u outlives its parent", i);
+		for (unsigned k = 0; k < talk->arrivals; k++)
+			sim_must(sim,
+				 is_over(&talk->servers[k]) ||
+					 now < minirpc_call_deadline(talk->servers[k].call),
+				 "the deadline of talk %u has passed unnoticed by its handler", i);
 	}
 }
+
+/* ---- Nobody waits for ever ---- */
 
 /* What a party has sent must have arrived, now that nothing is in the way; one message alone waits
  * for the end behind it. */
@@ -172,58 +61,104 @@ static void check_arrived(const struct sim *sim, const struct sim_party *from,
 		 from->is_server ? "server" : "client");
 }
 
+static unsigned handlers_of(const struct talk *talk)
+{
+	unsigned count = 0;
+
+	for (unsigned k = 0; k < talk->arrivals; k++)
+		count += !is_over(&talk->servers[k]);
+	return count;
+}
+
+static void check_talk(struct sim *sim, const struct talk *talk)
+{
+	if (talk->client.call == NULL) {
+		sim_must(sim, handlers_of(talk) == 0,
+			 "a handler of talk %u has not heard that its client left", talk->id);
+		return;
+	}
+	for (unsigned k = 0; k < talk->arrivals; k++) {
+		const struct sim_party *server = &talk->servers[k];
+
+		if (is_over(server))
+			continue;
+		check_arrived(sim, &talk->client, server);
+		check_arrived(sim, server, &talk->client);
+	}
+	sim_must(sim, talk->max_arrivals > 1 || talk->arrivals == 0 || handlers_of(talk) > 0,
+		 "the handler of talk %u has ended it and the client has not heard", talk->id);
+}
+
+static void resume_everything(struct sim *sim)
+{
+	sim->never_holds = true;
+	for (unsigned i = 0; i < sim->count; i++) {
+		sim_resume(&sim->talks[i].client);
+		for (unsigned k = 0; k < sim->talks[i].arrivals; k++)
+			sim_resume(&sim->talks[i].servers[k]);
+	}
+	sim_resume_all(sim);
+}
+
+static bool is_everybody_there(const struct sim *sim)
+{
+	for (unsigned i = 1; i <= sim->server_count; i++)
+		if (sim->leaving[i] || net_connections(&sim->net, i) > 1)
+			return false;
+	return minirpc_channel_state(sim->w->channel) == MINIRPC_READY;
+}
+
 /* Takes everything out of the way; then whatever can move has moved. */
-static void check_that_nobody_waits(struct sim *sim, const struct world_options *options)
+static void check_that_nobody_waits(struct sim *sim)
 {
 	struct world *w = sim->w;
 	unsigned waiting = 0, running = 0;
 	bool was_finishing = sim->is_finishing;
 
-	repair(sim, options);
-	w->up.stalled = w->down.stalled = false;
-	w->up.delay = w->down.delay = 0;
-	w->up.cut_after = w->down.cut_after = SIZE_MAX;
-	sim->is_finishing = true; /* no new ideas; what arrives is ended */
-	for (unsigned i = 0; i < sim->count; i++) {
-		sim_resume(&sim->talks[i].client);
-		sim_resume(&sim->talks[i].server);
-	}
+	sim->is_finishing = sim->is_open = true; /* no new ideas; what arrives is ended */
+	sim_repair(sim);
+	resume_everything(sim);
 	world_advance(w, MINIRPC_MS(5));
 	sim->is_finishing = was_finishing;
+	sim->is_open = sim->never_holds = false;
 	check_rules(sim);
-	if (minirpc_channel_state(w->channel) != MINIRPC_READY)
+	if (!is_everybody_there(sim))
 		return; /* it broke meanwhile, for want of memory, or by a drain */
 
 	for (unsigned i = 0; i < sim->count; i++) {
 		const struct talk *talk = &sim->talks[i];
 
-		waiting += talk->client.call != NULL && talk->arrivals == 0;
-		running += talk->server.call != NULL;
-		if (talk->client.call == NULL)
-			sim_must(sim, is_over(&talk->server),
-				 "the handler of talk %u has not heard that its client left", i);
-		if (talk->client.call == NULL || is_over(&talk->server))
-			continue;
-		check_arrived(sim, &talk->client, &talk->server);
-		check_arrived(sim, &talk->server, &talk->client);
+		waiting += talk->client.call != NULL && !talk->client.call->resting &&
+			   handlers_of(talk) == 0;
+		for (unsigned k = 0; k < talk->arrivals; k++)
+			running += talk->servers[k].call != NULL;
 	}
 	sim_must(sim, waiting == 0 || running >= sim->max_streams,
 		 "%u calls wait, and only %u of %u run", waiting, running, sim->max_streams);
 	for (unsigned i = 0; i < sim->count; i++)
-		sim_must(sim,
-			 sim->talks[i].client.call == NULL || sim->talks[i].arrivals == 0 ||
-				 sim->talks[i].server.call != NULL,
-			 "the handler of talk %u has ended it and the client has not heard", i);
+		check_talk(sim, &sim->talks[i]);
 }
 
 /* ---- One run ---- */
 
-static void step(struct sim *sim, const struct world_options *options)
+static void act(struct sim *sim)
 {
-	struct world *w = sim->w;
 	struct talk *talk;
 
-	switch (sim_random(sim, 32)) {
+	if (sim->count == 0)
+		return;
+	talk = &sim->talks[sim_random(sim, sim->count)];
+	if (sim_one_in(sim, 2))
+		sim_act(&talk->client);
+	else if (talk->arrivals > 0)
+		sim_act(&talk->servers[sim_random(sim, talk->arrivals)]);
+}
+
+static void step(struct sim *sim)
+{
+	struct world *w = sim->w;
+
+	switch (sim_random(sim, 36)) {
 	case 0:
 	case 1:
 	case 2:
@@ -231,22 +166,20 @@ static void step(struct sim *sim, const struct world_options *options)
 		sim_open(sim);
 		break;
 	case 4:
-		change_pipe(sim, &w->up);
-		break;
 	case 5:
-		change_pipe(sim, &w->down);
+		sim_change_pipes(sim);
 		break;
 	case 6:
-		if (sim_one_in(sim, 4))
+		if (sim_one_in(sim, 3))
 			sim_disturb(sim);
 		break;
 	case 7:
 		if (sim_one_in(sim, 2))
-			repair(sim, options);
+			sim_repair(sim);
 		break;
 	case 8:
 		if (sim_one_in(sim, 4))
-			check_that_nobody_waits(sim, options);
+			check_that_nobody_waits(sim);
 		break;
 	case 9:
 		if (sim->is_faulty)
@@ -268,11 +201,16 @@ static void step(struct sim *sim, const struct world_options *options)
 		world_settle(w);
 		check_rules(sim);
 		break;
+	case 18:
+		if (sim_one_in(sim, 2))
+			sim_tell(sim);
+		break;
+	case 19:
+	case 20:
+		sim_resume_one(sim);
+		break;
 	default:
-		if (sim->count == 0)
-			break;
-		talk = &sim->talks[sim_random(sim, sim->count)];
-		sim_act(sim_one_in(sim, 2) ? &talk->client : &talk->server);
+		act(sim);
 	}
 }
 
@@ -282,40 +220,66 @@ static void on_drained(minirpc_server *server, void *user)
 	*(bool *)user = true;
 }
 
-static void finish(struct sim *sim, const struct world_options *options)
+static void check_end(struct sim *sim)
+{
+	const struct talk *talk;
+
+	for (unsigned i = 0; i < sim->count; i++) {
+		talk = &sim->talks[i];
+		sim_must(sim, talk->client.call == NULL, "talk %u never ends", i);
+		for (unsigned k = 0; k < talk->arrivals; k++)
+			sim_must(sim, talk->servers[k].call == NULL, "a handler of %u", i);
+		/* Each attempt that was seen was told of, unless there was no memory to remember it. */
+		sim_must(sim, !talk->is_told || sim->is_faulty || talk->told >= talk->arrivals,
+			 "talk %u tells of %u attempts, and handlers saw %u", i, talk->told,
+			 talk->arrivals);
+	}
+	sim_must(sim, sim->w->channel->replay.held == 0, "%zu bytes are kept for another attempt",
+		 sim->w->channel->replay.held);
+}
+
+static void check_server(struct sim *sim, minirpc_server *server)
+{
+	bool drained = false, was_draining;
+
+	ck_assert_uint_eq(minirpc_server_open_calls(server), 0);
+	ck_assert_uint_eq(minirpc_server_memory(server), 0);
+	was_draining = minirpc_server_drain(server, 0, on_drained, &drained) < 0;
+	world_settle(sim->w);
+	sim_must(sim, drained || was_draining, "an idle server is not drained");
+}
+
+static void finish(struct sim *sim)
 {
 	struct world *w = sim->w;
-	bool drained = false, was_draining;
 	unsigned arrived = 0;
 
 	world_settle(w);
 	check_rules(sim);
-	check_that_nobody_waits(sim, options);
+	check_that_nobody_waits(sim);
 	for (unsigned i = 0; i < sim->count; i++)
 		arrived += sim->talks[i].arrivals;
-	sim_must(sim, arrived > 0 || sim->count < 20 || !sim->is_calm, "nothing ever arrives");
-	sim->is_finishing = true;
+	sim_must(sim, arrived > 0 || sim->count < 20 || !sim->is_calm || sim->has_hooks,
+		 "nothing ever arrives");
+	sim->is_finishing = sim->is_open = true;
+	sim_repair(sim);
+	resume_everything(sim);
 	for (unsigned i = 0; i < sim->count; i++)
-		sim_end(&sim->talks[i].server);
+		for (unsigned k = 0; k < sim->talks[i].arrivals; k++)
+			sim_end(&sim->talks[i].servers[k]);
 	for (unsigned i = 0; i < sim->count; i++)
 		sim_end(&sim->talks[i].client);
-	world_settle(w);
-	repair(sim, options);
-	world_settle(w);
-	for (unsigned i = 0; i < sim->count; i++) {
-		sim_must(sim, sim->talks[i].client.call == NULL, "talk %u never ends", i);
-		sim_must(sim, sim->talks[i].server.call == NULL, "the handler of %u", i);
-	}
-	ck_assert_uint_eq(minirpc_server_open_calls(w->server), 0);
-	was_draining = minirpc_server_drain(w->server, 0, on_drained, &drained) < 0;
-	world_settle(w);
-	sim_must(sim, drained || was_draining, "an idle server is not drained");
+	world_advance(w, MINIRPC_S(3)); /* backoffs, and what was pushed back */
+	sim_repair(sim);
+	world_advance(w, MINIRPC_S(3));
+	check_end(sim);
+	for (unsigned i = 1; i <= NET_SERVERS; i++)
+		check_server(sim, sim->net.servers[i].server);
 }
 
 static void run(int seed)
 {
 	struct sim *sim = calloc(1, sizeof *sim);
-	struct world_options options;
 	unsigned steps;
 
 	sim->seed = seed;
@@ -323,17 +287,21 @@ static void run(int seed)
 	sim->is_calm = sim_one_in(sim, 3);
 	sim->is_faulty = !sim->is_calm && sim_one_in(sim, 2);
 	sim->scale = sim_one_in(sim, 3) ? 20000 : 500;
-	sim->w = world_new_with(options_of(sim, &options));
+	/* Calls may fail for want of memory: the world shrugs. */
+	sim->w = world_new_with(&(struct world_options){ .faulty = true });
 	ck_assert_ptr_nonnull(sim->w);
-	ck_assert_int_eq(sim_serve(sim, sim->w->server), 0);
+	ck_assert_int_eq(net_open(&sim->net, sim->w, sim_options(sim)), 0);
 
 	steps = 200 + sim_random(sim, 1500);
 	for (sim->step = 0; sim->step < steps; sim->step++)
-		step(sim, &options);
-	finish(sim, &options);
+		step(sim);
+	finish(sim);
 
 	alloc_fail_at(0, false);
+	net_close(&sim->net);
 	world_free(sim->w);
+	sim_must(sim, sim->hook_opens == sim->hook_closes, "%u of %u interceptors heard the end",
+		 sim->hook_closes, sim->hook_opens);
 	sim_must(sim, alloc_live() == 0, "%zu blocks are left", alloc_live());
 	free(sim);
 }
@@ -362,7 +330,7 @@ Suite *suite(void)
 		tcase_add_loop_test(c, the_rules_hold_whatever_happens, seed, seed + 1);
 	else
 		tcase_add_loop_test(c, the_rules_hold_whatever_happens, 1,
-				    number("SIM_SEEDS", 300) + 1);
+				    number("SIM_SEEDS", 2000) + 1);
 	suite_add_tcase(s, c);
 	return s;
 }

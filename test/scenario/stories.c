@@ -1,54 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "scenario/stories.h"
+/* Calls of all kinds, deadlines, cancellation, drains, compression. */
+#include "scenario/telling.h"
 
 #include <minirpc/interceptor.h>
 
 #include <stdio.h>
 #include <string.h>
-
-#define PROBES 8
-
-/* The probes of the story that is being told, so that story_check can look at all of them. */
-static struct probe probes[PROBES];
-static int probe_count;
-
-static struct probe *new_probe(void)
-{
-	struct probe *probe = &probes[probe_count++];
-
-	ck_assert_int_le(probe_count, PROBES);
-	*probe = (struct probe){ 0 };
-	return probe;
-}
-
-void story_check(struct world *w)
-{
-	for (int i = 0; i < probe_count; i++) {
-		const struct probe *probe = &probes[i];
-
-		ck_assert_int_le(probe->ends, 1);
-		ck_assert(!probe->bad_order);
-		/* Told its end, or given up by the story itself, or never opened. */
-		ck_assert_msg(probe->call == NULL, "call %d has not ended", i);
-	}
-	for (unsigned i = 0; i < w->served_count && i < WORLD_SERVED; i++)
-		ck_assert_int_le(w->served[i].ends, 1);
-	probe_count = 0;
-}
-
-/* Calls that nobody ends run into their deadline, in a faulty world too. */
-static void wait_for_the_end(struct world *w)
-{
-	world_settle(w);
-	world_advance(w, MINIRPC_S(60));
-}
-
-static minirpc_call *open_call(struct world *w, const struct minirpc_method *method,
-			       struct probe **probe)
-{
-	*probe = new_probe();
-	return world_call(w, method, MINIRPC_S(30), *probe);
-}
 
 static void a_unary_call_is_answered(struct world *w)
 {
@@ -251,12 +208,6 @@ static void a_lost_connection_ends_its_calls(struct world *w)
 	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_UNAVAILABLE);
 	world_expect(w, world_served(w)->ends == 1 && world_served(w)->left == MINIRPC_CANCELLED);
 	wait_for_the_end(w);
-}
-
-/* The call as its handler holds it; NULL when it has been ended, or never came. */
-static minirpc_call *handle_of(struct world *w)
-{
-	return world_served(w) == NULL ? NULL : world_served(w)->call;
 }
 
 static void look_at_metadata(struct world *w, minirpc_call *served)
@@ -696,7 +647,7 @@ static void an_interceptor_sees_every_attempt(struct world *w)
 	ck_assert_uint_eq(attempts_begun, attempts_closed);
 }
 
-const struct story stories[] = {
+const struct story stories_of_calls[] = {
 	{ "a_unary_call_is_answered", a_unary_call_is_answered },
 	{ "an_error_brings_its_text_and_trailers", an_error_brings_its_text_and_trailers },
 	{ "an_unknown_method_is_unimplemented", an_unknown_method_is_unimplemented },
@@ -734,5 +685,5 @@ const struct story stories[] = {
 	{ "an_interceptor_sees_every_attempt", an_interceptor_sees_every_attempt },
 	{ "a_config_ends_a_call_and_another_one_lets_the_next_pass",
 	  a_config_ends_a_call_and_another_one_lets_the_next_pass },
+	{ 0 },
 };
-const size_t story_count = sizeof stories / sizeof *stories;

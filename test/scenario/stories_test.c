@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every story in a world where nothing fails: as it comes, in chunks of every small size, over a slow
- * pipe, and compressed. */
+/* Every story in a world where nothing fails: as it comes, in chunks of every small size, and
+ * compressed, and carried by attempts. */
 #include "run_suite.h"
 #include "scenario/stories.h"
 #include "world/alloc_fail.h"
@@ -32,27 +32,21 @@ static const struct world_options compressed = {
 	.channel = { .compressors = turned_only, .compression = "turned" },
 };
 
-static void tell_in(const struct world_options *options, const struct story *story, size_t chop,
-		    minirpc_time delay)
+static void tell_in(const struct story *story, const struct world_options *variation,
+		    size_t chop)
 {
-	struct world *w = world_new_with(options);
+	struct world *w = story_world(story, variation, false);
 
 	w->up.chop = w->down.chop = chop;
-	w->up.delay = w->down.delay = delay;
 	story->tell(w);
 	story_check(w);
-	world_free(w);
+	story_end(story, w);
 	ck_assert_msg(alloc_live() == 0, "%s leaves %zu blocks", story->name, alloc_live());
-}
-
-static void tell(const struct story *story, size_t chop, minirpc_time delay)
-{
-	tell_in(&(struct world_options){ 0 }, story, chop, delay);
 }
 
 START_TEST(a_story_goes_well)
 {
-	tell(&stories[_i], 0, 0);
+	tell_in(story_at(_i), NULL, 0);
 }
 END_TEST
 
@@ -63,14 +57,14 @@ START_TEST(a_story_goes_well_in_every_chunk_size)
 	};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		tell(&stories[_i], sizes[i], 0);
+		tell_in(story_at(_i), NULL, sizes[i]);
 }
 END_TEST
 
 START_TEST(a_story_goes_well_compressed)
 {
-	tell_in(&compressed, &stories[_i], 0, 0);
-	tell_in(&compressed, &stories[_i], 17, 0);
+	tell_in(story_at(_i), &compressed, 0);
+	tell_in(story_at(_i), &compressed, 17);
 }
 END_TEST
 
@@ -83,9 +77,9 @@ static const struct world_options carried = {
 
 START_TEST(a_story_goes_well_when_its_calls_are_carried)
 {
-	tell_in(&carried, &stories[_i], 0, 0);
-	tell_in(&carried, &stories[_i], 17, 0);
-	tell_in(&carried, &stories[_i], 4096, 0);
+	tell_in(story_at(_i), &carried, 0);
+	tell_in(story_at(_i), &carried, 17);
+	tell_in(story_at(_i), &carried, 4096);
 }
 END_TEST
 
@@ -95,10 +89,10 @@ Suite *suite(void)
 	TCase *c = tcase_create("stories");
 
 	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, a_story_goes_well, 0, (int)story_count);
-	tcase_add_loop_test(c, a_story_goes_well_compressed, 0, (int)story_count);
-	tcase_add_loop_test(c, a_story_goes_well_when_its_calls_are_carried, 0, (int)story_count);
-	tcase_add_loop_test(c, a_story_goes_well_in_every_chunk_size, 0, (int)story_count);
+	tcase_add_loop_test(c, a_story_goes_well, 0, story_count());
+	tcase_add_loop_test(c, a_story_goes_well_compressed, 0, story_count());
+	tcase_add_loop_test(c, a_story_goes_well_when_its_calls_are_carried, 0, story_count());
+	tcase_add_loop_test(c, a_story_goes_well_in_every_chunk_size, 0, story_count());
 	suite_add_tcase(s, c);
 	return s;
 }

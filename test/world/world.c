@@ -62,21 +62,13 @@ static bool take_from(minirpc_conn *conn, struct world_pipe *pipe, minirpc_time 
 	return moved;
 }
 
-static void on_finished(minirpc_conn *conn, void *user)
-{
-	struct world_pipe *pipe = user;
-
-	(void)conn;
-	pipe->is_last = true;
-}
-
 /* Gives the reader the next piece, or a part of it. True: something moved. */
-static bool give_to(struct world *w, minirpc_conn **conn, struct world_pipe *pipe)
+static bool give_to(minirpc_conn *conn, struct world_pipe *pipe, minirpc_time now)
 {
 	struct world_piece *piece = pipe->first;
 	size_t len;
 
-	if (*conn == NULL || !pipe_has(pipe, w->now) || !minirpc_conn_wants_receive(*conn))
+	if (conn == NULL || !pipe_has(pipe, now) || !minirpc_conn_wants_receive(conn))
 		return false;
 	len = piece->len - piece->start;
 	if (pipe->chop > 0 && len > pipe->chop)
@@ -84,7 +76,7 @@ static bool give_to(struct world *w, minirpc_conn **conn, struct world_pipe *pip
 	if (len > pipe->cut_after - pipe->moved)
 		len = pipe->cut_after - pipe->moved;
 	if (len > 0)
-		minirpc_conn_receive(*conn, piece->data + piece->start, len);
+		minirpc_conn_receive(conn, piece->data + piece->start, len);
 	pipe->moved += len;
 	piece->start += len;
 	if (piece->start == piece->len) {
@@ -93,9 +85,119 @@ static bool give_to(struct world *w, minirpc_conn **conn, struct world_pipe *pip
 			pipe->last = NULL;
 		free(piece);
 	}
-	if (pipe->moved >= pipe->cut_after)
-		world_cut(w);
 	return true;
+}
+
+/* ---- Connections ---- */
+
+void world_link_cut(struct world_link *link)
+{
+	minirpc_conn *client = link->client_end, *server = link->server_end;
+
+	link->client_end = link->server_end = NULL;
+	minirpc_conn_close(client);
+	minirpc_conn_close(server);
+	pipe_empty(&link->up);
+	pipe_empty(&link->down);
+}
+
+/* Nothing more will come out of it. */
+static bool is_done(const struct world_pipe *pipe, const struct world_pipe *back)
+{
+	return pipe->is_last && (pipe->first == NULL || pipe->stalled || back->is_last);
+}
+
+static bool is_over(const struct world_link *link)
+{
+	return is_done(&link->up, &link->down) || is_done(&link->down, &link->up) ||
+	       (link->up.is_last && link->server_end == NULL) ||
+	       (link->down.is_last && link->client_end == NULL);
+}
+
+bool world_link_move(struct world_link *link, minirpc_time now)
+{
+	bool moved = false;
+
+	moved |= take_from(link->client_end, &link->up, now);
+	moved |= give_to(link->server_end, &link->up, now);
+	if (link->up.moved < link->up.cut_after) {
+		moved |= take_from(link->server_end, &link->down, now);
+		moved |= give_to(link->client_end, &link->down, now);
+	}
+	if ((link->client_end != NULL || link->server_end != NULL) &&
+	    (link->up.moved >= link->up.cut_after || link->down.moved >= link->down.cut_after ||
+	     (!moved && is_over(link)))) {
+		world_link_cut(link);
+		moved = true;
+	}
+	return moved;
+}
+
+static minirpc_time pipe_next(const struct world_pipe *pipe, minirpc_time now)
+{
+	return pipe->first != NULL && !pipe->stalled && pipe->first->at > now ? pipe->first->at
+									      : MINIRPC_NEVER;
+}
+
+minirpc_time world_link_next(const struct world_link *link, minirpc_time now)
+{
+	minirpc_time up = pipe_next(&link->up, now), down = pipe_next(&link->down, now);
+
+	return up < down ? up : down;
+}
+
+/* What it has to say is on its way. Whoever frees a channel or a server takes the handle with it. */
+static void finished(minirpc_conn **conn, struct world_pipe *pipe)
+{
+	minirpc_conn *gone = *conn;
+
+	take_from(gone, pipe, pipe->last == NULL ? 0 : pipe->last->at);
+	pipe->is_last = true;
+	*conn = NULL;
+	minirpc_conn_close(gone);
+}
+
+static void client_finished(minirpc_conn *conn, void *user)
+{
+	struct world_link *link = user;
+
+	(void)conn;
+	finished(&link->client_end, &link->up);
+}
+
+static void server_finished(minirpc_conn *conn, void *user)
+{
+	struct world_link *link = user;
+
+	(void)conn;
+	finished(&link->server_end, &link->down);
+}
+
+int world_link_connect(struct world_link *link, minirpc_server *server,
+		       int (*attach)(void *to, const struct minirpc_attach_options *options,
+				     minirpc_conn **ret_conn),
+		       void *to, const char *peer)
+{
+	struct minirpc_attach_options options = { .peer = "world:client",
+						  .on_finished = server_finished,
+						  .user = link };
+	int r = 0;
+
+	link->up.moved = link->down.moved = 0;
+	link->up.is_last = link->down.is_last = false;
+	if (server != NULL)
+		r = minirpc_server_attach(server, &options, &link->server_end);
+	if (r < 0)
+		link->server_end = NULL;
+	options.peer = peer;
+	options.on_finished = client_finished;
+	if (r == 0)
+		r = attach(to, &options, &link->client_end);
+	if (r < 0) {
+		link->client_end = NULL;
+		world_link_cut(link);
+	}
+	return r;
 }
 
 /* ---- The server's methods ---- */
@@ -104,6 +206,7 @@ static bool give_to(struct world *w, minirpc_conn **conn, struct world_pipe *pip
 
 const struct minirpc_method world_echo = { "/world.World/Echo", 0 };
 const struct minirpc_method world_fail = { "/world.World/Fail", 0 };
+const struct minirpc_method world_ask = { "/world.World/Ask", 0 };
 const struct minirpc_method world_hold = { "/world.World/Hold", BOTH };
 const struct minirpc_method world_count = { "/world.World/Count", MINIRPC_SERVER_STREAMING };
 const struct minirpc_method world_sum = { "/world.World/Sum", MINIRPC_CLIENT_STREAMING };
@@ -248,6 +351,7 @@ static void chat_end(minirpc_call *call, struct state *state)
 static const struct handler handlers[] = {
 	{ .method = &world_echo, .on_message = echo_message },
 	{ .method = &world_fail, .on_message = fail_message },
+	{ .method = &world_ask },
 	{ .method = &world_hold },
 	{ .method = &world_count, .on_message = count_message, .on_writable = count_more },
 	{ .method = &world_sum, .on_half_close = sum_end },
@@ -333,20 +437,25 @@ static void served_headers(minirpc_call *call, const struct minirpc_metadata *me
 
 static const struct minirpc_call_events entry_events = { .on_headers = served_headers };
 
-int world_serve(struct world *w)
+int world_serve_on(struct world *w, minirpc_server *server)
 {
 	for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
 		struct entry *entry = malloc(sizeof *entry);
 		int r;
 
 		*entry = (struct entry){ w, &handlers[i] };
-		r = minirpc_server_add(w->server, handlers[i].method, &entry_events, entry, free);
+		r = minirpc_server_add(server, handlers[i].method, &entry_events, entry, free);
 		if (r < 0) {
 			free(entry);
 			return r;
 		}
 	}
 	return 0;
+}
+
+int world_serve(struct world *w)
+{
+	return world_serve_on(w, w->server);
 }
 
 /* ---- The client's probe ---- */
@@ -444,66 +553,33 @@ struct served *world_served(struct world *w)
 
 /* ---- Connecting and time ---- */
 
+static int attach_to_channel(void *to, const struct minirpc_attach_options *options,
+			     minirpc_conn **ret_conn)
+{
+	return minirpc_channel_attach(to, options, ret_conn);
+}
+
 int world_connect(struct world *w)
 {
 	int r;
 
 	world_cut(w);
-	w->is_cut = false;
-	w->up.moved = w->down.moved = 0;
-	w->up.is_last = w->down.is_last = false;
-	r = minirpc_server_attach(w->server,
-				  &(struct minirpc_attach_options){ .peer = "world:client",
-								    .on_finished = on_finished,
-								    .user = &w->down },
-				  &w->server_end);
-	if (r < 0)
-		w->server_end = NULL;
-	else
-		r = minirpc_channel_attach(
-			w->channel,
-			&(struct minirpc_attach_options){ .peer = "world:server",
-							  .on_finished = on_finished,
-							  .user = &w->up },
-			&w->client_end);
-	if (r < 0)
-		w->client_end = NULL;
+	r = world_link_connect(&w->link, w->server, attach_to_channel, w->channel, "world:server");
 	world_expect(w, r == 0);
-	if (r < 0)
-		world_cut(w);
 	return r;
 }
 
 void world_cut(struct world *w)
 {
-	minirpc_conn *client = w->client_end, *server = w->server_end;
-
-	w->client_end = w->server_end = NULL;
-	w->is_cut = true;
-	minirpc_conn_close(client);
-	minirpc_conn_close(server);
-	pipe_empty(&w->up);
-	pipe_empty(&w->down);
-}
-
-/* Nothing more will come out of it. */
-static bool is_done(const struct world_pipe *pipe, const struct world_pipe *back)
-{
-	return pipe->is_last && (pipe->first == NULL || pipe->stalled || back->is_last);
+	world_link_cut(&w->link);
 }
 
 static bool move(struct world *w)
 {
-	bool moved = false;
+	bool moved = world_link_move(&w->link, w->now);
 
-	moved |= take_from(w->client_end, &w->up, w->now);
-	moved |= give_to(w, &w->server_end, &w->up);
-	moved |= take_from(w->server_end, &w->down, w->now);
-	moved |= give_to(w, &w->client_end, &w->down);
-	if (!moved && !w->is_cut && (is_done(&w->up, &w->down) || is_done(&w->down, &w->up))) {
-		world_cut(w);
-		moved = true;
-	}
+	for (size_t i = 0; i < w->more_count; i++)
+		moved |= world_link_move(&w->more[i], w->now);
 	return moved;
 }
 
@@ -516,14 +592,13 @@ void world_settle(struct world *w)
 
 static minirpc_time next_event(const struct world *w)
 {
-	minirpc_time next = minirpc_loop_next(w->loop);
+	minirpc_time next = minirpc_loop_next(w->loop), at = world_link_next(&w->link, w->now);
 
-	if (w->up.first != NULL && !w->up.stalled && w->up.first->at > w->now &&
-	    w->up.first->at < next)
-		next = w->up.first->at;
-	if (w->down.first != NULL && !w->down.stalled && w->down.first->at > w->now &&
-	    w->down.first->at < next)
-		next = w->down.first->at;
+	next = at < next ? at : next;
+	for (size_t i = 0; i < w->more_count; i++) {
+		at = world_link_next(&w->more[i], w->now);
+		next = at < next ? at : next;
+	}
 	return next;
 }
 

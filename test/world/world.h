@@ -35,6 +35,12 @@ struct world_pipe {
 	struct world_piece *first, *last;
 };
 
+/* A connection: two ends and what is between them. */
+struct world_link {
+	minirpc_conn *client_end, *server_end; /* NULL: closed, or never there */
+	struct world_pipe up, down;            /* requests, responses */
+};
+
 /* What a client's call saw. */
 struct probe {
 	minirpc_call *call; /* NULL once it is over */
@@ -66,11 +72,18 @@ struct world {
 	minirpc_loop *loop;
 	minirpc_server *server;
 	minirpc_channel *channel;
-	minirpc_conn *client_end, *server_end; /* NULL while there is no connection */
-	struct world_pipe up, down;            /* requests, responses */
+	union { /* w->up is w->link.up, and so on */
+		struct world_link link;
+		struct {
+			minirpc_conn *client_end, *server_end;
+			struct world_pipe up, down;
+		};
+	};
+	struct world_link *more; /* of others, which are moved as well; see net.h */
+	size_t more_count;
+	size_t most_moved[2]; /* of those: bytes of the longest one; [true]: up */
 	minirpc_time now;
 	bool is_faulty; /* a sweep makes things fail: stories expect nothing but the rules */
-	bool is_cut;
 	bool is_drained; /* the story stopped the server: nothing more can be asked of it */
 	struct served served[WORLD_SERVED];
 	unsigned served_count;
@@ -81,6 +94,8 @@ struct world {
 extern const struct minirpc_method world_echo; /* unary: the request comes back */
 extern const struct minirpc_method
 	world_fail; /* unary: NOT_FOUND with the request as text, and a trailer */
+extern const struct minirpc_method
+	world_ask; /* unary: nothing but what the test does with w->served */
 extern const struct minirpc_method
 	world_hold; /* bidi: nothing but what the test does with w->served */
 extern const struct minirpc_method
@@ -104,12 +119,23 @@ void world_free(struct world *w); /* NULL is fine */
 
 /* Gives w->server the methods above; for servers made elsewhere. Returns 0 or -errno. */
 int world_serve(struct world *w);
+int world_serve_on(struct world *w, minirpc_server *server); /* the same for another one */
 
 /* Connects (again). Returns 0 or -errno (faulty only). */
 int world_connect(struct world *w);
 
 /* Cuts the connection now. */
 void world_cut(struct world *w);
+
+/* For those who keep links of their own: connects a server (NULL: silence) with whatever `attach` attaches `to`
+ * at the client's side; cuts; moves what can move, true when something did; when the next piece arrives. */
+int world_link_connect(struct world_link *link, minirpc_server *server,
+		       int (*attach)(void *to, const struct minirpc_attach_options *options,
+				     minirpc_conn **ret_conn),
+		       void *to, const char *peer);
+void world_link_cut(struct world_link *link);
+bool world_link_move(struct world_link *link, minirpc_time now);
+minirpc_time world_link_next(const struct world_link *link, minirpc_time now);
 
 /* Opens a call to a method, with a timeout (0: none), told to probe. NULL only when faulty. */
 minirpc_call *world_call(struct world *w, const struct minirpc_method *method, minirpc_time timeout,
