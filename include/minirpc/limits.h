@@ -114,7 +114,8 @@ struct minirpc_conn_counts {
 	/* Server: turned away at the door. */
 	uint64_t refused_admissions; /* by the admission hook */
 	uint64_t refused_calls;      /* over max_calls */
-	uint64_t refused_memory;     /* over max_memory; also a message that found no room in it */
+	uint64_t refused_memory;     /* over max_memory; also a message that found no room in it, as it
+					came in, inflated or decoded (and any minirpc_call_alloc) */
 
 	/* Channel: more than one attempt. */
 	uint64_t retries;             /* by a retry policy */

@@ -70,7 +70,9 @@ struct minirpc_server_options {
 			      grpc-retry-pushback-ms; 0: no limit but max_streams of each connection */
 	size_t max_memory; /* bytes held by calls, their queues and decoded messages; above it new calls are
 			      answered RESOURCE_EXHAUSTED with grpc-retry-pushback-ms, and what runs gets no
-			      more; 0: no limit */
+			      more. Not counted: the message of a stream that is being handled, of which a
+			      loop has one at a time, within limits.max_decode_bytes; what a connection
+			      itself takes. 0: no limit */
 	minirpc_time
 		shed_pushback; /* what grpc-retry-pushback-ms says then; 0: 1 s; < 0: nothing */
 

@@ -61,7 +61,7 @@ struct mrpc_call_owner_ops {
 /* What a message was refused for. */
 enum mrpc_refused {
 	MRPC_REFUSED_MESSAGE, /* larger than the limit, once it was inflated */
-	MRPC_REFUSED_MEMORY,  /* the quota has no room for what it is inflated */
+	MRPC_REFUSED_MEMORY,  /* the quota has no room for what it is, inflated or decoded */
 	MRPC_REFUSED_DECODE   /* its codec's reasons */
 };
 

@@ -306,9 +306,14 @@ void *minirpc_call_user(const minirpc_call *call)
 	return call->user;
 }
 
+/* Codecs decode into this. */
 void *minirpc_call_alloc(minirpc_call *call, size_t size)
 {
-	return mrpc_arena_alloc(&call->arena, size);
+	void *room = mrpc_arena_alloc(&call->arena, size);
+
+	if (room == NULL && mrpc_pool_was_refused(call->place.pool))
+		mrpc_call_count_refused(call, MRPC_REFUSED_MEMORY);
+	return room;
 }
 
 /* Fills a fresh list, so that a failure leaves the old one. */

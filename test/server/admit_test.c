@@ -540,6 +540,33 @@ START_TEST(a_message_that_finds_no_room_when_it_is_inflated_says_so_and_is_count
 }
 END_TEST
 
+static void want_much(minirpc_call *call, const struct minirpc_message *message, void *user)
+{
+	(void)message;
+	*(bool *)user = minirpc_call_alloc(call, 1u << 20) == NULL;
+	minirpc_call_fail(call, MINIRPC_RESOURCE_EXHAUSTED, "no room");
+}
+
+static const struct minirpc_method wanting = { .path = "/t.T/wanting" };
+static const struct minirpc_call_events wants = { .on_message = want_much, .on_end = give_back };
+
+START_TEST(what_a_message_becomes_counts_too)
+{
+	struct asker asker;
+	bool refused = false;
+
+	start(&(struct minirpc_server_options){ .max_memory = 512u << 10 });
+	ck_assert_int_eq(minirpc_server_add(pair.server, &wanting, &wants, &refused, NULL), 0);
+	ask(&asker, &wanting, NULL);
+	pair_settle(&pair);
+	ck_ended(&asker, MINIRPC_RESOURCE_EXHAUSTED);
+	ck_assert(refused);
+	ck_assert_uint_eq(counts_of().refused_memory, 1);
+	ck_assert_uint_eq(minirpc_server_memory(pair.server), 0);
+	stop();
+}
+END_TEST
+
 /* ---- A Dump ---- */
 
 static const struct minirpc_method dump = { .path = "/t.T/dump",
@@ -715,6 +742,7 @@ Suite *suite(void)
 	tcase_add_test(t, memory_at_the_limit_is_served_and_one_byte_more_is_refused_and_counted);
 	tcase_add_test(t, an_upload_of_100_MB_stops_at_the_quota);
 	tcase_add_test(t, a_message_that_finds_no_room_when_it_is_inflated_says_so_and_is_counted);
+	tcase_add_test(t, what_a_message_becomes_counts_too);
 	tcase_add_test(t, a_dump_to_a_slow_reader_holds_its_queue_and_no_more);
 	tcase_add_test(t, a_dump_that_meets_the_quota_is_told_and_can_still_say_so);
 	tcase_add_test(t, memory_is_back_at_zero_after_any_failing_allocation);
