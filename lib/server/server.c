@@ -46,34 +46,20 @@ static minirpc_time or_never(minirpc_time limit)
 	return limit > 0 ? limit : MINIRPC_NEVER;
 }
 
-int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
-		       const struct minirpc_server_options *options)
+static bool are_times(const struct minirpc_server_options *options)
 {
-	static const struct minirpc_server_options none;
-	minirpc_server *server;
-	struct mrpc_pool *memory;
-	uint64_t seed;
-	int r;
+	return options->max_connection_idle >= 0 && options->max_connection_age >= 0 &&
+	       options->max_connection_age_grace >= 0;
+}
 
-	if (loop == NULL)
-		return -EINVAL;
-	if (options == NULL)
-		options = &none;
-	if (options->max_connection_idle < 0 || options->max_connection_age < 0 ||
-	    options->max_connection_age_grace < 0)
-		return -EINVAL;
+/* What options say, unchecked. */
+static void init(minirpc_server *server, minirpc_loop *loop, struct mrpc_pool *memory,
+		 const struct minirpc_server_options *options)
+{
+	uint64_t seed;
+
 	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
 		seed = (uint64_t)(uintptr_t)&seed;
-
-	server = mrpc_alloc(sizeof *server);
-	if (server == NULL)
-		return -ENOMEM;
-	memory = mrpc_pool_open(&loop->pool,
-				options->max_memory > 0 ? options->max_memory : SIZE_MAX);
-	if (memory == NULL) {
-		mrpc_free(server);
-		return -ENOMEM;
-	}
 	*server = (minirpc_server){
 		.loop = loop,
 		.call = {
@@ -109,6 +95,13 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 	mrpc_list_init(&server->calls);
 	mrpc_list_init(&server->left);
 	mrpc_list_init(&server->forgotten);
+}
+
+/* Checks what can be wrong in the options, and copies what they point to. On failure what there is of it
+ * stays with the server. */
+static int take_options(minirpc_server *server, const struct minirpc_server_options *options)
+{
+	int r;
 
 	r = mrpc_limits_complete(&server->limits);
 	if (r == 0)
@@ -123,35 +116,69 @@ int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 		r = mrpc_interceptors_init(&server->interceptors, options->interceptors);
 	if (r == 0 && options->hand_down != NULL)
 		r = mrpc_server_copy_hand_down(&server->hand_down, options->hand_down);
-	if (r < 0)
-		goto err_server;
 	server->call.hand_down = (const char *const *)server->hand_down;
-	if (options->tls != NULL) {
-		r = check_tls(options->tls, &loop->log);
-		if (r < 0)
-			goto err_server;
-		server->tls = minirpc_tls_ref(options->tls);
+	if (r == 0 && options->tls != NULL) {
+		r = check_tls(options->tls, &server->loop->log);
+		if (r == 0)
+			server->tls = minirpc_tls_ref(options->tls);
 	}
-	r = mrpc_timer_bind(&server->sweep, &loop->timers, mrpc_server_sweep);
-	if (r < 0)
-		goto err_tls;
-	r = mrpc_timer_bind(&server->grace, &loop->timers, mrpc_server_grace_is_over);
-	if (r < 0)
-		goto err_sweep;
+	return r;
+}
 
-	*ret_server = server;
-	return 0;
+static int bind_timers(minirpc_server *server)
+{
+	int r = mrpc_timer_bind(&server->sweep, &server->loop->timers, mrpc_server_sweep);
 
-err_sweep:
-	mrpc_timer_unbind(&server->sweep);
-err_tls:
-	minirpc_tls_unref(server->tls);
-err_server:
-	mrpc_pool_close(memory);
+	if (r < 0)
+		return r;
+	r = mrpc_timer_bind(&server->grace, &server->loop->timers, mrpc_server_grace_is_over);
+	if (r < 0)
+		mrpc_timer_unbind(&server->sweep);
+	return r;
+}
+
+/* The memory of a server without listeners, connections, calls and timers. */
+static void free_rest(minirpc_server *server)
+{
 	mrpc_interceptors_clear(&server->interceptors);
+	minirpc_tls_unref(server->tls);
+	mrpc_pool_close(server->memory);
 	mrpc_free(server->hand_down);
 	mrpc_free(server);
-	return r;
+}
+
+int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
+		       const struct minirpc_server_options *options)
+{
+	static const struct minirpc_server_options none;
+	minirpc_server *server;
+	struct mrpc_pool *memory;
+	int r;
+
+	if (options == NULL)
+		options = &none;
+	if (loop == NULL || !are_times(options))
+		return -EINVAL;
+	server = mrpc_alloc(sizeof *server);
+	if (server == NULL)
+		return -ENOMEM;
+	memory = mrpc_pool_open(&loop->pool,
+				options->max_memory > 0 ? options->max_memory : SIZE_MAX);
+	if (memory == NULL) {
+		mrpc_free(server);
+		return -ENOMEM;
+	}
+
+	init(server, loop, memory, options);
+	r = take_options(server, options);
+	if (r == 0)
+		r = bind_timers(server);
+	if (r < 0) {
+		free_rest(server);
+		return r;
+	}
+	*ret_server = server;
+	return 0;
 }
 
 minirpc_server *minirpc_server_free(minirpc_server *server)
@@ -182,10 +209,7 @@ minirpc_server *minirpc_server_free(minirpc_server *server)
 	mrpc_timer_unbind(&server->grace);
 	mrpc_timer_unbind(&server->sweep);
 	mrpc_task_sleep(&server->done_task);
-	minirpc_tls_unref(server->tls);
-	mrpc_pool_close(server->memory);
-	mrpc_free(server->hand_down);
-	mrpc_free(server);
+	free_rest(server);
 	return NULL;
 }
 
