@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Backoff in whole nanoseconds. The jitter needs spread, not secrecy: a splitmix64 whose one word
- * of state belongs to the channel does. */
+/* Backoff in whole nanoseconds. */
 #include "client/backoff.h"
 
 #include <sys/random.h>
 #include <time.h>
-
-uint64_t mrpc_random_next(uint64_t *random)
-{
-	uint64_t z = (*random += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
 
 void mrpc_backoff_init(struct mrpc_backoff *backoff, minirpc_time initial, minirpc_time max,
 		       uint64_t seed)
@@ -27,14 +17,9 @@ void mrpc_backoff_init(struct mrpc_backoff *backoff, minirpc_time initial, minir
 	};
 }
 
-/* A span near the end of time keeps its length. */
 minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span)
 {
-	minirpc_time fifth = span / 5;
-
-	if (span > MINIRPC_NEVER / 2)
-		return span;
-	return span - fifth + (minirpc_time)(mrpc_random_next(random) % (2 * (uint64_t)fifth + 1));
+	return mrpc_random_spread(random, span, span / 5);
 }
 
 minirpc_time mrpc_backoff_next(struct mrpc_backoff *backoff)

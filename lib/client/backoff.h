@@ -5,9 +5,9 @@
 #ifndef MRPC_CLIENT_BACKOFF_H
 #define MRPC_CLIENT_BACKOFF_H
 
-#include <stdint.h>
+#include "base/random.h"
 
-#include <minirpc/base.h>
+#include <stdint.h>
 
 struct mrpc_backoff {
 	minirpc_time initial, max;
@@ -28,9 +28,6 @@ minirpc_time mrpc_jitter(uint64_t *random, minirpc_time span);
 
 /* Success: the next span is the first one again. */
 void mrpc_backoff_reset(struct mrpc_backoff *backoff);
-
-/* The next number of a splitmix64 with one word of state: spread, not secrecy. */
-uint64_t mrpc_random_next(uint64_t *random);
 
 /* A seed from the system's generator; from the time when that has none to give. */
 uint64_t mrpc_backoff_seed(void);

@@ -16,25 +16,7 @@
  * meanwhile, and moves on. */
 #include "server/server.h"
 
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15)); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
-
-/* From 0.9 to 1.1 times the span, both included; one near the end of time keeps its length. */
-static minirpc_time with_jitter(minirpc_server *server, minirpc_time span)
-{
-	minirpc_time tenth = span / 10;
-
-	if (span > MINIRPC_NEVER / 2)
-		return span;
-	return span - tenth +
-	       (minirpc_time)(next_random(&server->age_random) % (2 * (uint64_t)tenth + 1));
-}
+#include "base/random.h"
 
 static minirpc_time idle_until(const struct mrpc_server_connection *connection)
 {
@@ -86,7 +68,9 @@ int mrpc_server_age_begin(struct mrpc_server_connection *connection)
 	r = mrpc_timer_bind(&connection->age, &server->loop->timers, on_age);
 	if (r < 0)
 		return r;
-	connection->old_at = mrpc_time_add(server->loop->now, with_jitter(server, server->max_age));
+	connection->old_at = mrpc_time_add(
+		server->loop->now,
+		mrpc_random_spread(&server->age_random, server->max_age, server->max_age / 10));
 	set_timer(connection);
 	return 0;
 }
