@@ -65,7 +65,21 @@ static void wait_and_try_again(struct minirpc_balancing *balancing, const char *
 	mrpc_channel_balanced(balancing->channel, balancing);
 }
 
-/* A config that the policy refuses changes nothing, if there is something that goes on [L-8]. */
+static void wake(struct minirpc_balancing *balancing)
+{
+	mrpc_turn_wake(&balancing->channel->loop->turn, &balancing->task);
+}
+
+static void take_endpoints(struct minirpc_balancing *balancing, struct mrpc_endpoints *endpoints)
+{
+	mrpc_free(balancing->endpoints);
+	balancing->endpoints = endpoints;
+	mrpc_timer_stop(&balancing->timer);
+	wake(balancing);
+}
+
+/* A config that the policy refuses changes nothing, if there is something that goes on, and nothing to the
+ * addresses, which are for that then [L-8]. */
 static bool is_dropped(struct minirpc_balancing *balancing, int error)
 {
 	minirpc_channel *channel = balancing->channel;
@@ -76,8 +90,18 @@ static bool is_dropped(struct minirpc_balancing *balancing, int error)
 		 "load balancing policy %s refuses its config; %s goes on", balancing->policy->name,
 		 channel->balancing->policy->name);
 	channel->next = NULL;
+	take_endpoints(channel->balancing, balancing->endpoints);
+	balancing->endpoints = NULL;
 	mrpc_balancing_stop(balancing);
 	return true;
+}
+
+/* Whatever it has forgotten. */
+static void give_back_all(struct minirpc_balancing *balancing)
+{
+	while (!mrpc_list_is_empty(&balancing->held))
+		minirpc_subchannel_free(
+			mrpc_container(balancing->held.next, struct minirpc_subchannel, node));
 }
 
 static bool start(struct minirpc_balancing *balancing)
@@ -92,6 +116,8 @@ static bool start(struct minirpc_balancing *balancing)
 		return false;
 	}
 	if (r < 0) {
+		balancing->updated = false; /* there is nobody who could be asked */
+		give_back_all(balancing);
 		if (!is_dropped(balancing, r))
 			wait_and_try_again(balancing, "it cannot start", r);
 		return false;
@@ -153,11 +179,6 @@ static void run(struct mrpc_task *task)
 	unref(balancing);
 }
 
-static void wake(struct minirpc_balancing *balancing)
-{
-	mrpc_turn_wake(&balancing->channel->loop->turn, &balancing->task);
-}
-
 static void on_timer(struct mrpc_timer *timer, minirpc_time now)
 {
 	(void)now;
@@ -170,10 +191,7 @@ int mrpc_balancing_push(struct minirpc_balancing *balancing, const struct mrpc_e
 
 	if (copy == NULL)
 		return -ENOMEM;
-	mrpc_free(balancing->endpoints);
-	balancing->endpoints = copy;
-	mrpc_timer_stop(&balancing->timer);
-	wake(balancing);
+	take_endpoints(balancing, copy);
 	return 0;
 }
 
@@ -242,10 +260,7 @@ void mrpc_balancing_stop(struct minirpc_balancing *balancing)
 	mrpc_timer_unbind(&balancing->timer);
 	if (balancing->started)
 		balancing->policy->stop(balancing->self);
-	/* Whatever it has forgotten. */
-	while (!mrpc_list_is_empty(&balancing->held))
-		minirpc_subchannel_free(
-			mrpc_container(balancing->held.next, struct minirpc_subchannel, node));
+	give_back_all(balancing);
 	while (!mrpc_list_is_empty(&balancing->picked))
 		free_picked(mrpc_container(balancing->picked.next, struct mrpc_picked, node));
 	unref(balancing);

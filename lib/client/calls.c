@@ -196,12 +196,17 @@ static enum minirpc_pick place(minirpc_channel *channel, minirpc_call *call, int
 	return channel->state == MINIRPC_TRANSIENT_FAILURE ? MINIRPC_PICK_FAIL : MINIRPC_PICK_QUEUE;
 }
 
+/* [B-3, L-4] */
+static bool fails(const minirpc_call *call, enum minirpc_pick pick)
+{
+	return pick == MINIRPC_PICK_DROP || (pick == MINIRPC_PICK_FAIL && !call->wait_for_ready);
+}
+
 /* Does with it what the policy said. */
 static void settle(minirpc_channel *channel, minirpc_call *call, enum minirpc_pick pick)
 {
 	runs(channel, call);
-	if (pick == MINIRPC_PICK_DROP ||
-	    (pick == MINIRPC_PICK_FAIL && !call->wait_for_ready)) { /* [B-3, L-4] */
+	if (fails(call, pick)) {
 		fail_without_connection(channel, call, pick == MINIRPC_PICK_DROP);
 	} else if (pick != MINIRPC_PICK_COMPLETE) {
 		mrpc_list_remove(&call->owner_node);
@@ -258,7 +263,7 @@ static int start(minirpc_channel *channel, minirpc_call *call)
 	pick = mrpc_balancing_place(channel->balancing, call, &failed);
 	if (failed < 0)
 		return failed;
-	if (pick != MINIRPC_PICK_FAIL && pick != MINIRPC_PICK_DROP) {
+	if (!fails(call, pick)) { /* one that waits does so from now on, or misses an update */
 		settle(channel, call, pick);
 		return 0;
 	}

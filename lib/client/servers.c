@@ -45,14 +45,26 @@ static void become(minirpc_channel *channel, enum minirpc_channel_state state)
 	pick_again(channel);
 }
 
-void mrpc_channel_balanced(minirpc_channel *channel, struct minirpc_balancing *balancing)
+/* Whether it is time for `next`. */
+static bool follows(const minirpc_channel *channel)
 {
 	const struct minirpc_balancing *next = channel->next;
 
-	if (next != NULL && (channel->balancing->state != MINIRPC_READY ||
-			     (next->updated && (next->state == MINIRPC_READY ||
-						next->state == MINIRPC_TRANSIENT_FAILURE))))
+	if (next == NULL || channel->balancing->state != MINIRPC_READY)
+		return next != NULL;
+	return next->updated &&
+	       (next->state == MINIRPC_READY || next->state == MINIRPC_TRANSIENT_FAILURE);
+}
+
+static void look_for_next(minirpc_channel *channel)
+{
+	if (follows(channel))
 		mrpc_turn_wake(&channel->loop->turn, &channel->follow_task);
+}
+
+void mrpc_channel_balanced(minirpc_channel *channel, struct minirpc_balancing *balancing)
+{
+	look_for_next(channel);
 	if (balancing == channel->balancing)
 		become(channel, balancing->state);
 }
@@ -62,7 +74,7 @@ static void follow(struct mrpc_task *task)
 	minirpc_channel *channel = mrpc_container(task, minirpc_channel, follow_task);
 	struct minirpc_balancing *before = channel->balancing;
 
-	if (channel->next == NULL)
+	if (!follows(channel)) /* any more */
 		return;
 	channel->balancing = channel->next;
 	channel->next = NULL;
@@ -146,8 +158,7 @@ static int give_endpoints(minirpc_channel *channel, const struct mrpc_endpoints 
 		channel->balancing = fresh;
 	else
 		channel->next = fresh;
-	if (channel->next != NULL && channel->state != MINIRPC_READY)
-		mrpc_turn_wake(&channel->loop->turn, &channel->follow_task);
+	look_for_next(channel);
 	mrpc_balancing_stop(next);
 	return 0;
 }
@@ -251,12 +262,15 @@ void mrpc_channel_leave_idle(minirpc_channel *channel)
 	mrpc_channel_set_state(channel, MINIRPC_CONNECTING);
 }
 
-static void stop_all(minirpc_channel *channel)
+/* Their `stop` may do whatever it likes with the channel but free it: it finds it as if they had been stopped. */
+static void stop_all(minirpc_channel *channel, enum minirpc_channel_state state)
 {
 	struct minirpc_balancing *balancing = channel->balancing, *next = channel->next;
 
 	channel->balancing = channel->next = NULL;
+	channel->endpoints = mrpc_free(channel->endpoints);
 	mrpc_task_sleep(&channel->follow_task);
+	become(channel, state);
 	mrpc_balancing_stop(next);
 	mrpc_balancing_stop(balancing);
 }
@@ -275,10 +289,8 @@ void minirpc_channel_enter_idle(minirpc_channel *channel)
 	mrpc_loop_refresh(channel->loop);
 	mrpc_timer_stop(&channel->idle_timer);
 	mrpc_resolving_stop(&channel->resolving);
-	stop_all(channel);
-	channel->endpoints = mrpc_free(channel->endpoints);
 	channel->note[0] = channel->failure[0] = '\0';
-	become(channel, MINIRPC_IDLE); /* calls that wait wake it up again */
+	stop_all(channel, MINIRPC_IDLE); /* calls that wait wake it up again */
 }
 
 static void on_idle_timer(struct mrpc_timer *timer, minirpc_time now)
@@ -425,13 +437,12 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 
 void mrpc_channel_end_servers(minirpc_channel *channel)
 {
-	stop_all(channel);
+	stop_all(channel, MINIRPC_SHUTDOWN);
 	while (!mrpc_list_is_empty(&channel->subchannels))
 		mrpc_subchannel_free(
 			mrpc_container(channel->subchannels.next, struct mrpc_subchannel, node));
 	mrpc_resolving_clear(&channel->resolving);
 	mrpc_timer_unbind(&channel->idle_timer);
-	mrpc_free(channel->endpoints);
 	mrpc_free(channel->balancers);
 	mrpc_free(channel->load_balancing);
 	mrpc_free(channel->target_text);

@@ -46,12 +46,16 @@ static struct own {
 	char path[64], config[128], error[128], value[32];
 	bool forgets; /* to give its subchannels back */
 	bool frees;   /* the channel, as soon as a subchannel is ready */
+	bool hasty;   /* says that it is ready inside start */
+	void (*on_stop)(void);
 } own;
 
 static int own_start(minirpc_balancing *to, const char *config, void *user, void **ret_self)
 {
 	ck_assert_ptr_eq(user, &own);
 	own.starts++;
+	if (own.hasty)
+		minirpc_balancing_update(to, MINIRPC_READY, NULL);
 	if (own.start_error < 0)
 		return own.start_error;
 	snprintf(own.config, sizeof own.config, "%s", config);
@@ -65,6 +69,8 @@ static void own_stop(void *self)
 {
 	ck_assert_ptr_eq(self, &own);
 	own.stops++;
+	if (own.on_stop != NULL)
+		own.on_stop();
 	for (size_t i = 0; i < own.count && !own.forgets; i++)
 		minirpc_subchannel_free(own.subchannels[i]);
 	own.to = NULL;
@@ -110,7 +116,7 @@ static enum minirpc_pick own_pick(void *self, const struct minirpc_pick_args *ar
 {
 	const char *value = minirpc_metadata_get(args->metadata, "route");
 
-	(void)self;
+	ck_assert_ptr_eq(self, &own);
 	own.picks++;
 	snprintf(own.path, sizeof own.path, "%s", minirpc_call_path(args->call));
 	snprintf(own.value, sizeof own.value, "%s", value != NULL ? value : "");
@@ -340,6 +346,11 @@ START_TEST(a_policy_that_refuses_its_config_changes_nothing)
 	ck_assert_uint_eq(fleet_call(&fleet), 1);
 	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_READY);
 	ck_assert_ptr_nonnull(strstr(fleet.log, "own refuses its config; pick_first goes on"));
+
+	/* Nothing to the addresses either, also when they come with that config [L-8]. */
+	ck_assert_int_eq(fleet_push(&fleet, "2", LB("own"), NULL), 0);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(fleet_call(&fleet), 2);
 }
 END_TEST
 
@@ -414,6 +425,24 @@ END_TEST
 	"\"1s\","                                                                                  \
 	"\"maxBackoff\":\"1s\",\"backoffMultiplier\":1,\"retryableStatusCodes\":[\"UNAVAILABLE\"]" \
 	"}}]}"
+
+/* Its answer holds for the moment in which it was asked. */
+START_TEST(a_failed_pick_that_waits_hears_of_an_update_in_the_same_turn)
+{
+	struct probe waits = { 0 };
+
+	open_own("1");
+	own.answer = MINIRPC_PICK_FAIL;
+	own.chosen = own.subchannels[0];
+	probe_call(&waits, fleet.channel, &echo,
+		   &(struct minirpc_call_options){ .wait_for_ready = true });
+	own.answer = MINIRPC_PICK_COMPLETE;
+	minirpc_balancing_update(own.to, MINIRPC_READY, NULL);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(waits.ends, 1);
+	ck_assert_int_eq(waits.code, MINIRPC_OK);
+}
+END_TEST
 
 START_TEST(drop_fails_even_a_call_that_waits_and_is_never_repeated)
 {
@@ -537,6 +566,56 @@ START_TEST(an_answer_that_is_none_makes_its_call_wait)
 	minirpc_balancing_update(own.to, (enum minirpc_channel_state)9, NULL);
 	minirpc_balancing_update(own.to, MINIRPC_SHUTDOWN, NULL);
 	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_READY);
+}
+END_TEST
+
+START_TEST(a_policy_that_speaks_and_does_not_start_is_not_asked)
+{
+	open_own_with("1", (struct minirpc_channel_options){ 0 });
+	own.start_error = -ENOMEM;
+	own.hasty = true;
+	ck_assert_uint_eq(fleet_call(&fleet), 0);
+	ck_assert_uint_eq(own.picks, 0);
+	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_TRANSIENT_FAILURE);
+	own.start_error = 0;
+	own.answer = MINIRPC_PICK_QUEUE;
+	fleet_advance(&fleet, MINIRPC_S(2));
+	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_READY);
+}
+END_TEST
+
+static struct probe last_words;
+
+static void does_everything(void)
+{
+	own.on_stop = NULL;
+	(void)minirpc_channel_set_service_config(fleet.channel, LB("own"), NULL, 0);
+	(void)minirpc_channel_set_service_config(fleet.channel, LB("round_robin"), NULL, 0);
+	(void)minirpc_call_open(&last_words.call, fleet.channel, &hang, NULL, &probe_events,
+				&last_words);
+	minirpc_balancing_update(own.to, MINIRPC_READY, NULL);
+	minirpc_balancing_resolve_again(own.to);
+	minirpc_channel_connect(fleet.channel);
+	minirpc_channel_enter_idle(fleet.channel);
+	minirpc_channel_watch(fleet.channel, MINIRPC_IDLE, NULL, NULL);
+}
+
+/* [stop] may be called from inside minirpc_channel_free, and is the policy's last chance to speak. */
+START_TEST(a_policy_that_uses_the_channel_while_it_is_stopped_does_no_harm)
+{
+	memset(&last_words, 0, sizeof last_words);
+	open_own("1");
+	own.on_stop = does_everything;
+	minirpc_channel_enter_idle(fleet.channel);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(last_words.ends, 0);
+	ck_assert_uint_eq(minirpc_server_open_calls(fleet.servers[1].server), 1);
+	own.on_stop = does_everything;
+	set_config(LB("pick_first"));
+	set_config(LB("own"));
+	own.on_stop = does_everything;
+	fleet.channel = minirpc_channel_free(fleet.channel);
+	fleet_settle(&fleet);
 }
 END_TEST
 
@@ -724,6 +803,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_picker_sees_path_and_metadata);
 	tcase_add_test(t, queue_waits_for_the_next_update);
 	tcase_add_test(t, fail_is_unavailable_unless_the_call_waits_for_ready);
+	tcase_add_test(t, a_failed_pick_that_waits_hears_of_an_update_in_the_same_turn);
 	tcase_add_test(t, drop_fails_even_a_call_that_waits_and_is_never_repeated);
 	tcase_add_test(t, a_failed_pick_is_an_attempt_that_a_retry_policy_repeats);
 	tcase_add_test(t, a_picker_that_answers_nothing_makes_its_call_wait);
@@ -731,6 +811,8 @@ Suite *suite(void)
 	tcase_add_test(t, a_picker_that_answers_one_of_another_channel_makes_its_call_wait);
 	tcase_add_test(t, a_picker_that_answers_one_that_is_lost_makes_its_call_wait);
 	tcase_add_test(t, an_answer_that_is_none_makes_its_call_wait);
+	tcase_add_test(t, a_policy_that_speaks_and_does_not_start_is_not_asked);
+	tcase_add_test(t, a_policy_that_uses_the_channel_while_it_is_stopped_does_no_harm);
 	tcase_add_test(t, what_a_policy_forgets_to_give_back_is_given_back_for_it);
 	tcase_add_test(t, a_list_that_a_policy_does_not_take_is_pushed_again);
 	tcase_add_test(t, a_policy_that_cannot_start_is_started_again);
