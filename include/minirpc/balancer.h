@@ -15,7 +15,7 @@
  *
  * Everything is called from a turn of the loop, never from inside a function of yours, but for two: `pick` is called from
  * inside minirpc_call_open, and only looks and answers; `stop` is called from inside whatever ends the policy,
- * minirpc_channel_free among others. The channel may be freed from any of them but `pick` and `stop`; it is the policy's
+ * minirpc_channel_free among others. The channel may be used in any of them, and freed from any of them but `pick` and `stop`; it is the policy's
  * business then that its self is gone when it goes on. */
 #ifndef MINIRPC_BALANCER_H
 #define MINIRPC_BALANCER_H
@@ -63,7 +63,9 @@ struct minirpc_balancer {
 	void (*on_state)(void *self, minirpc_subchannel *subchannel,
 			 enum minirpc_channel_state state);
 	/* Which one takes this call; called often, be quick. A subchannel that is not READY is no mistake:
-	 * the call then waits for the next update. */
+	 * the call then waits for the next update. For a call's second attempt and those behind it you may be asked
+	 * several times, until you name a server where none of them went, unless you have on_call_over: then each
+	 * pick of yours that is taken is told to it, and no other is made. */
 	enum minirpc_pick (*pick)(void *self, const struct minirpc_pick_args *args,
 				  minirpc_subchannel **ret_subchannel);
 	/* The channel was IDLE and has a call now, or minirpc_channel_connect. May be NULL. */

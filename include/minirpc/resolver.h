@@ -57,7 +57,8 @@ struct minirpc_resolver {
 	/* The channel has trouble with what it knows: a fresh list would be welcome. Not more often
 	 * than the channel's min_resolution_interval. May be NULL. */
 	void (*again)(void *self);
-	/* The channel is freed, or idle (then start follows, some day). No push after this. */
+	/* The channel is freed, or idle (then start follows, some day). No push after this. Called from inside
+	 * whatever ends it, so do not free the channel here. */
 	void (*stop)(void *self);
 };
 

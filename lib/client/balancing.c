@@ -520,7 +520,8 @@ static bool was_tried(const minirpc_call *call, const minirpc_subchannel *handle
 }
 
 /* Attempts of one call go to distinct servers if the policy has others to offer [A6]: it is asked again, as
- * often as there were attempts. */
+ * often as there were attempts. Not one that hears how each of its picks ended: it would count those that nobody
+ * took. */
 static void pick_another(const struct minirpc_balancing *balancing,
 			 const struct minirpc_pick_args *args, minirpc_subchannel **handle)
 {
@@ -544,7 +545,8 @@ enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, mini
 
 	*ret_failed = 0;
 	pick = balancing->policy->pick(balancing->self, &args, &handle);
-	if (call->previous_attempts > 0 && pick == MINIRPC_PICK_COMPLETE)
+	if (call->previous_attempts > 0 && pick == MINIRPC_PICK_COMPLETE &&
+	    balancing->policy->on_call_over == NULL)
 		pick_another(balancing, &args, &handle);
 	if (pick == MINIRPC_PICK_FAIL || pick == MINIRPC_PICK_DROP)
 		return pick;

@@ -217,6 +217,9 @@ void mrpc_channel_unavailable(const minirpc_channel *channel, char text[MRPC_UNA
 	const struct minirpc_balancing *balancing = channel->balancing;
 	const char *reason = balancing != NULL ? balancing->reason : channel->failure;
 
+	/* Its picker says no, although there is a server. */
+	if (reason[0] == '\0' && channel->state == MINIRPC_READY)
+		reason = "refused by the load balancing policy";
 	snprintf(text, MRPC_UNAVAILABLE_TEXT, "%s%s%s%s",
 		 reason[0] != '\0' ? reason : "the server cannot be reached",
 		 channel->note[0] != '\0' ? " [" : "", channel->note,
@@ -278,7 +281,7 @@ static void stop_all(minirpc_channel *channel, enum minirpc_channel_state state)
 static bool has_calls(const minirpc_channel *channel)
 {
 	return !mrpc_list_is_empty(&channel->fresh) || !mrpc_list_is_empty(&channel->waiting) ||
-	       !mrpc_list_is_empty(&channel->running);
+	       !mrpc_list_is_empty(&channel->running) || !mrpc_list_is_empty(&channel->resting);
 }
 
 void minirpc_channel_enter_idle(minirpc_channel *channel)

@@ -456,6 +456,7 @@ START_TEST(drop_fails_even_a_call_that_waits_and_is_never_repeated)
 	fleet_settle(&fleet);
 	ck_assert_uint_eq(probe.ends, 1);
 	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
+	ck_assert_str_eq(probe.text, "refused by the load balancing policy");
 	ck_assert_uint_eq(own.picks, 1);
 	fleet_advance(&fleet, MINIRPC_S(10));
 	ck_assert_uint_eq(own.picks, 1);
@@ -710,6 +711,30 @@ START_TEST(a_policy_hears_of_calls_that_are_over)
 }
 END_TEST
 
+/* Else what it counts in its picker would never come down again. */
+START_TEST(a_policy_that_counts_its_calls_is_asked_once_for_each_attempt)
+{
+	struct probe probe = { 0 };
+
+	open_own_with("1", (struct minirpc_channel_options){ .service_config_json = RETRY });
+	connect_all();
+	own.answer = MINIRPC_PICK_COMPLETE;
+	own.chosen = own.subchannels[0];
+	ck_assert_uint_eq(fleet_call(&fleet), 1);
+	probe_call(&probe, fleet.channel, &hang, NULL);
+	fleet_settle(&fleet);
+	fleet_kill(&fleet, 1);
+	fleet_revive(&fleet, 1);
+	minirpc_subchannel_connect(own.subchannels[0]);
+	fleet_advance(&fleet, MINIRPC_S(5));
+	ck_assert_uint_eq(minirpc_server_open_calls(fleet.servers[1].server), 1);
+	minirpc_call_cancel(probe.call);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(own.picks, 3); /* with that of the first call */
+	ck_assert_uint_eq(own.overs, 3);
+}
+END_TEST
+
 START_TEST(a_policy_hears_when_resolving_fails)
 {
 	open_own("1");
@@ -817,6 +842,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_list_that_a_policy_does_not_take_is_pushed_again);
 	tcase_add_test(t, a_policy_that_cannot_start_is_started_again);
 	tcase_add_test(t, a_policy_hears_of_calls_that_are_over);
+	tcase_add_test(t, a_policy_that_counts_its_calls_is_asked_once_for_each_attempt);
 	tcase_add_test(t, a_policy_hears_when_resolving_fails);
 	tcase_add_test(t, a_policy_may_free_the_channel);
 	tcase_add_test(t, an_idle_policy_is_woken_by_a_call);

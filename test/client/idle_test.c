@@ -85,6 +85,31 @@ START_TEST(the_time_counts_from_the_end_of_the_last_call)
 }
 END_TEST
 
+/* Also between two attempts. */
+START_TEST(a_call_in_its_backoff_keeps_the_channel_from_being_idle)
+{
+	struct probe probe = { 0 };
+
+	fleet_open(&fleet, "1",
+		   &(struct minirpc_channel_options){
+			   .idle_timeout = MINIRPC_S(100),
+			   .service_config_json =
+				   "{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{"
+				   "\"maxAttempts\":2,\"initialBackoff\":\"1000s\","
+				   "\"maxBackoff\":\"1000s\",\"backoffMultiplier\":1,"
+				   "\"retryableStatusCodes\":[\"UNAVAILABLE\"]}}]}",
+		   });
+	fleet.servers[1].mode = FLEET_DOWN;
+	probe_call(&probe, fleet.channel, &echo, NULL);
+	fleet_advance(&fleet, MINIRPC_S(700));
+	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_TRANSIENT_FAILURE);
+	fleet_revive(&fleet, 1);
+	fleet_advance(&fleet, MINIRPC_S(600));
+	ck_assert_uint_eq(probe.ends, 1);
+	ck_assert_int_eq(probe.code, MINIRPC_OK);
+}
+END_TEST
+
 START_TEST(never_is_never)
 {
 	fleet_open(&fleet, "1", &(struct minirpc_channel_options){ .idle_timeout = MINIRPC_NEVER });
@@ -260,6 +285,7 @@ Suite *suite(void)
 	tcase_add_test(t, nothing_is_resolved_or_connected_before_it_is_needed);
 	tcase_add_test(t, after_thirty_minutes_without_a_call_the_channel_is_idle);
 	tcase_add_test(t, the_time_counts_from_the_end_of_the_last_call);
+	tcase_add_test(t, a_call_in_its_backoff_keeps_the_channel_from_being_idle);
 	tcase_add_test(t, never_is_never);
 	tcase_add_test(t, a_channel_that_cannot_connect_becomes_idle_too);
 	tcase_add_test(t, enter_idle_lets_calls_end_on_the_connection_they_have);
