@@ -4,6 +4,7 @@
 #include "base/arena.h"
 
 #include "base/alloc.h"
+#include "base/cold.h"
 
 #include <stdalign.h>
 #include <string.h>
@@ -43,7 +44,7 @@ void mrpc_arena_clear(struct mrpc_arena *arena)
 	*arena = (struct mrpc_arena){ .pool = arena->pool };
 }
 
-static void *from_new_block(struct mrpc_arena *arena, size_t size)
+MRPC_COLD static void *from_new_block(struct mrpc_arena *arena, size_t size)
 {
 	size_t room = size > BLOCK / 4 ? size : BLOCK;
 	struct mrpc_arena_block *block;

@@ -18,6 +18,7 @@
 #include "base/pool.h"
 
 #include "base/alloc.h"
+#include "base/cold.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -96,7 +97,7 @@ static bool is_in_quota(struct mrpc_pool *pool, size_t size)
 }
 
 /* Past the shelf. What was charged for it is given back when there is none. */
-static void *fresh(struct mrpc_pool *account, size_t charged, size_t size)
+MRPC_COLD static void *fresh(struct mrpc_pool *account, size_t charged, size_t size)
 {
 	void *block = mrpc_alloc(size);
 
@@ -158,6 +159,29 @@ static bool make_room(struct mrpc_pool *pool, size_t size, unsigned class)
 	return pool->bytes + size <= pool->limit;
 }
 
+/* Where the shelf is full. */
+MRPC_COLD static void crowd_in(struct mrpc_pool *pool, struct mrpc_pool_block *block, size_t size,
+			       unsigned class)
+{
+	if (!make_room(pool, size, class)) {
+		mrpc_free(block);
+		return;
+	}
+	block->next = pool->free[class];
+	pool->free[class] = block;
+	pool->bytes += size;
+}
+
+/* The last block of an account that was closed. */
+MRPC_COLD static void end_account(struct mrpc_pool *account, void *p, size_t size)
+{
+	struct mrpc_pool *shelf = account->shelf;
+
+	mrpc_free(account);
+	mrpc_pool_free(shelf, p, size);
+}
+
+/* Nothing but tail calls, so that the usual way saves no registers. */
 void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
 {
 	struct mrpc_pool_block *block = p;
@@ -166,18 +190,21 @@ void mrpc_pool_free(struct mrpc_pool *pool, void *p, size_t size)
 	if (p == NULL)
 		return;
 	if (pool != NULL && pool->shelf != NULL) {
-		struct mrpc_pool *account = pool;
-
+		assert(size <= pool->used);
+		pool->used -= size;
+		if (pool->used == 0 && pool->is_closed) {
+			end_account(pool, p, size);
+			return;
+		}
 		pool = pool->shelf;
-		mrpc_pool_discharge(account, size); /* which may be its end */
 	}
 	if (pool == NULL || size > LARGEST) {
 		mrpc_free(p);
 		return;
 	}
 	class = class_of(&size);
-	if (pool->bytes + size > pool->limit && !make_room(pool, size, class)) {
-		mrpc_free(p);
+	if (pool->bytes + size > pool->limit) {
+		crowd_in(pool, block, size, class);
 		return;
 	}
 	block->next = pool->free[class];

@@ -14,6 +14,8 @@
  * without a word. */
 #include "call/call.h"
 
+#include "base/cold.h"
+#include "base/zero.h"
 #include "call/chain.h"
 #include "call/deliver.h"
 
@@ -54,7 +56,7 @@ int mrpc_call_new(struct minirpc_call **ret_call, enum mrpc_role role,
 	call = mrpc_pool_alloc_anyway(config->place.pool, sizeof *call);
 	if (call == NULL)
 		return -ENOMEM;
-	memset(call, 0, offsetof(struct minirpc_call, in));
+	mrpc_zero(call, offsetof(struct minirpc_call, in));
 	r = mrpc_timer_bind(&call->deadline_timer, config->timers, on_deadline);
 	if (r < 0) {
 		mrpc_pool_free(config->place.pool, call, sizeof *call);
@@ -238,7 +240,7 @@ bool mrpc_call_is_over(const struct minirpc_call *call)
 }
 
 /* Ends the children in turn: each takes itself off the list. */
-void mrpc_call_kill_children(struct minirpc_call *call)
+MRPC_COLD static void kill_children(struct minirpc_call *call)
 {
 	struct mrpc_list *node;
 
@@ -248,6 +250,12 @@ void mrpc_call_kill_children(struct minirpc_call *call)
 		child->parent = NULL;
 		mrpc_call_kill(child, MINIRPC_CANCELLED, "the parent call is over");
 	}
+}
+
+void mrpc_call_kill_children(struct minirpc_call *call)
+{
+	if (!mrpc_list_is_empty(&call->children))
+		kill_children(call);
 }
 
 /* ---- The transport ---- */

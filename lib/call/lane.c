@@ -173,6 +173,23 @@ void mrpc_lane_give_back(struct mrpc_lane *lane)
 	wake_writer(lane);
 }
 
+/* A message has been read: whoever writes may wait for that. */
+static void passed_message(struct mrpc_lane *lane, const struct mrpc_part *part)
+{
+	lane->unread -= weight(part);
+	if (lane->retained)
+		lane->kept += weight(part);
+	if (part->credit > 0) {
+		lane->taken += part->credit;
+		wake_writer(lane);
+	}
+	tell_room(lane);
+	if (lane->awaited && lane->cursor == NULL) {
+		lane->awaited = false;
+		wake_writer(lane);
+	}
+}
+
 static struct mrpc_part *advance(struct mrpc_lane *lane)
 {
 	struct mrpc_part *part = lane->cursor;
@@ -184,22 +201,10 @@ static struct mrpc_part *advance(struct mrpc_lane *lane)
 		if (lane->head == NULL)
 			lane->tail = NULL;
 	}
-	if (part->kind == MRPC_MESSAGE) {
-		lane->unread -= weight(part);
-		if (lane->retained)
-			lane->kept += weight(part);
-		if (part->credit > 0) {
-			lane->taken += part->credit;
-			wake_writer(lane);
-		}
-		tell_room(lane);
-		if (lane->awaited && lane->cursor == NULL) {
-			lane->awaited = false;
-			wake_writer(lane);
-		}
-	} else if (part->kind == MRPC_END) {
+	if (part->kind == MRPC_MESSAGE)
+		passed_message(lane, part);
+	else if (part->kind == MRPC_END)
 		lane->over = true;
-	}
 	return part;
 }
 

@@ -66,12 +66,6 @@ void mrpc_part_trim(struct mrpc_part **part)
 	mrpc_part_free(old);
 }
 
-void mrpc_part_free(struct mrpc_part *part)
-{
-	if (part != NULL && !part->embedded)
-		mrpc_pool_free(part->pool, part, sizeof *part + MRPC_PREFIX + part->capacity);
-}
-
 uint8_t *mrpc_part_framed(struct mrpc_part *part)
 {
 	return (uint8_t *)(part + 1);

@@ -40,7 +40,11 @@ int mrpc_part_grow(struct mrpc_part **part, size_t len);
 void mrpc_part_trim(struct mrpc_part **part);
 
 /* Frees a message part; embedded ones are left alone. NULL is fine. */
-void mrpc_part_free(struct mrpc_part *part);
+static inline void mrpc_part_free(struct mrpc_part *part)
+{
+	if (part != NULL && !part->embedded)
+		mrpc_pool_free(part->pool, part, sizeof *part + MRPC_PREFIX + part->capacity);
+}
 
 uint8_t *mrpc_part_data(struct mrpc_part *part);
 

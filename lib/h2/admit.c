@@ -8,6 +8,7 @@
  * behind the answer goes RST_STREAM(NO_ERROR) [W-22]. */
 #include "h2/inside.h"
 
+#include "base/cold.h"
 #include "wire/percent.h"
 
 #include <string.h>
@@ -82,23 +83,31 @@ static const char *keep_words(struct mrpc_stream *stream, const char *text)
 	return stream->words;
 }
 
+MRPC_COLD static void turn_away(struct mrpc_stream *stream, const struct mrpc_refusal *refusal)
+{
+	struct mrpc_answer answer = {
+		.http_status = 200,
+		.code = refusal->code,
+		.text = keep_words(stream, refusal->text),
+	};
+
+	if (refusal->pushback != 0) {
+		mrpc_pushback_format(stream->pushback, refusal->pushback);
+		answer.pushback = stream->pushback;
+	}
+	mrpc_request_refuse(stream, &answer);
+}
+
 bool mrpc_request_is_admitted(struct mrpc_stream *stream)
 {
 	struct mrpc_conn *conn = stream->conn;
 	struct mrpc_refusal refusal = { 0 };
-	struct mrpc_answer answer = { .http_status = 200 };
 
 	if (conn->admit == NULL)
 		return true;
 	stream->pin->peer = conn->peer == NULL ? "" : conn->peer;
 	if (conn->admit(conn->accept_user, stream->pin, conn->block.timeout, &refusal))
 		return true;
-	answer.code = refusal.code;
-	answer.text = keep_words(stream, refusal.text);
-	if (refusal.pushback != 0) {
-		mrpc_pushback_format(stream->pushback, refusal.pushback);
-		answer.pushback = stream->pushback;
-	}
-	mrpc_request_refuse(stream, &answer);
+	turn_away(stream, &refusal);
 	return false;
 }

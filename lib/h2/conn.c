@@ -374,8 +374,8 @@ static int receive(struct mrpc_machine *machine, const uint8_t *data, size_t len
 /* A frame, but not one that CONTINUATION has to follow. */
 static bool ends_block(const uint8_t *frame)
 {
-	return (frame[3] != NGHTTP2_HEADERS && frame[3] != NGHTTP2_CONTINUATION) ||
-	       (frame[4] & NGHTTP2_FLAG_END_HEADERS) != 0;
+	return (frame[4] & NGHTTP2_FLAG_END_HEADERS) != 0 ||
+	       (frame[3] != NGHTTP2_HEADERS && frame[3] != NGHTTP2_CONTINUATION);
 }
 
 /* Takes what nghttp2 has, about limit bytes. DATA goes to out by itself (conn_out.c). Trailers and

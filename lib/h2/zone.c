@@ -13,6 +13,8 @@
 #include "h2/zone.h"
 
 #include "base/alloc.h"
+#include "base/cold.h"
+#include "base/zero.h"
 
 #include <stdalign.h>
 #include <stdbool.h>
@@ -65,7 +67,7 @@ void mrpc_zone_clear(struct mrpc_zone *zone)
 	zone->free_bytes = 0;
 }
 
-static struct mrpc_zone_block *new_block(size_t size)
+MRPC_COLD static struct mrpc_zone_block *new_block(size_t size)
 {
 	struct mrpc_zone_block *block;
 	size_t total;
@@ -106,7 +108,7 @@ void *mrpc_zone_zalloc(struct mrpc_zone *zone, size_t size)
 	void *p = mrpc_zone_alloc(zone, size);
 
 	if (p != NULL)
-		memset(p, 0, size);
+		mrpc_zero(p, size);
 	return p;
 }
 

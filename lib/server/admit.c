@@ -8,9 +8,11 @@
  * what will be served. */
 #include "server/server.h"
 
+#include "base/cold.h"
+
 #define PUSHBACK MINIRPC_S(1)
 
-static bool shed(const minirpc_server *server, struct mrpc_refusal *refusal, const char *text)
+MRPC_COLD static bool shed(const minirpc_server *server, struct mrpc_refusal *refusal, const char *text)
 {
 	*refusal = (struct mrpc_refusal){
 		.code = MINIRPC_RESOURCE_EXHAUSTED,
@@ -20,7 +22,8 @@ static bool shed(const minirpc_server *server, struct mrpc_refusal *refusal, con
 	return false;
 }
 
-static bool ask(minirpc_server *server, struct minirpc_call *call, minirpc_time timeout,
+/* A frame of its own: most servers have no hook. */
+MRPC_COLD static bool ask(minirpc_server *server, struct minirpc_call *call, minirpc_time timeout,
 		struct mrpc_refusal *refusal)
 {
 	struct minirpc_admission request = {
