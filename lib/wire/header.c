@@ -182,15 +182,33 @@ bool mrpc_subtype_is_valid(const char *subtype)
 	return mrpc_subtype_lower(text, subtype, strlen(subtype)) && strcmp(text, subtype) == 0;
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Not 0: one of the eight bytes is not between '!' and '~'. Below, the difference borrows into the top bit;
+ * above, it is set, or 1 more sets it. Neither reaches a neighbour unless one is odd already. */
+static uint64_t odd_bytes(uint64_t eight)
+{
+	return ((eight - EACH('!')) | (eight + EACH(1)) | eight) & EACH(0x80);
+}
+
 bool mrpc_path_is_valid(const char *path, size_t len)
 {
 	const char *last_slash;
-	size_t odd = 0;
+	uint64_t odd = 0, eight;
+	size_t i;
 
 	if (len == 0 || path[0] != '/')
 		return false;
-	for (size_t i = 1; i < len; i++)
-		odd |= path[i] <= 0x20 || path[i] >= 0x7F; /* no branch: many at a time */
+	for (i = 0; i + sizeof eight <= len; i += sizeof eight) {
+		memcpy(&eight, path + i, sizeof eight);
+		odd |= odd_bytes(eight);
+	}
+	eight = EACH('/');
+	if (len < sizeof eight)
+		memcpy(&eight, path, len);
+	else /* what is left, and some once more */
+		memcpy(&eight, path + len - sizeof eight, sizeof eight);
+	odd |= odd_bytes(eight);
 	last_slash = memrchr(path, '/', len);
 	return odd == 0 && last_slash - path > 1 && last_slash < path + len - 1;
 }
