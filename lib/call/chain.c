@@ -19,14 +19,22 @@
 #include "call/chain.h"
 
 #include "base/alloc.h"
+#include "base/cold.h"
 #include "call/deliver.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdalign.h>
+#include <stddef.h>
 
 /* So many parts in one go; then others get their turn. */
 #define BATCH 256
+
+/* Whoever lets a part pass just now must look whether it still goes on. */
+static void disturb(struct mrpc_chain *chain)
+{
+	chain->sent.disturbed = chain->received.disturbed = true;
+}
 
 /* ---- Lists ---- */
 
@@ -37,6 +45,13 @@ static size_t count_uses(const struct minirpc_use *uses)
 	while (uses != NULL && uses[count].interceptor != NULL)
 		count++;
 	return count;
+}
+
+static size_t round_up(size_t size)
+{
+	const size_t unit = alignof(max_align_t);
+
+	return size > SIZE_MAX - unit ? SIZE_MAX : (size + unit - 1) / unit * unit;
 }
 
 int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct minirpc_use *uses)
@@ -52,8 +67,14 @@ int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct 
 	interceptors->uses = mrpc_alloc(size);
 	if (interceptors->uses == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		interceptors->uses[i] = uses[i];
+		if (!mrpc_add(interceptors->bytes, round_up(uses[i].interceptor->data_size),
+			      &interceptors->bytes)) {
+			mrpc_interceptors_clear(interceptors);
+			return -ENOMEM;
+		}
+	}
 	interceptors->count = count;
 	return 0;
 }
@@ -73,6 +94,7 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
 			continue;
 		}
 		chain->due = true; /* one of its hooks frees us, and will be told the end, or is */
+		disturb(chain);
 		mrpc_call_orphan(chain->call);
 	}
 	mrpc_free(interceptors->uses);
@@ -81,13 +103,6 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
 }
 
 /* ---- Making one ---- */
-
-static size_t round_up(size_t size)
-{
-	const size_t unit = alignof(max_align_t);
-
-	return size > SIZE_MAX - unit ? SIZE_MAX : (size + unit - 1) / unit * unit;
-}
 
 /* Which of the uses a call takes. */
 struct choice {
@@ -126,8 +141,16 @@ static void add_hooks(struct mrpc_chain *chain, struct choice choice,
 		hook->user = uses[i].user;
 		hook->data = *data;
 		*data += round_up(hook->interceptor->data_size);
+		chain->closers += hook->interceptor->on_close != NULL;
 		chain->count++;
 	}
+}
+
+/* forward: its way leads through the list from the first to the last. */
+static void point(struct mrpc_passage *passage, struct mrpc_chain *chain, bool forward)
+{
+	passage->first = &chain->hooks[forward ? 0 : chain->count - 1];
+	passage->step = forward ? 1 : -1;
 }
 
 static void run(struct mrpc_task *task);
@@ -141,8 +164,13 @@ int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *own
 	uint8_t *data;
 
 	assert(call->chain == NULL);
-	if (!add_up(choice, owner->uses, owner->count, &hooks, &bytes) ||
-	    !add_up(choice, own, own_count, &hooks, &bytes))
+	if (choice.all) { /* it has been added up */
+		hooks = owner->count;
+		bytes = owner->bytes;
+	} else if (!add_up(choice, owner->uses, owner->count, &hooks, &bytes)) {
+		return -ENOMEM;
+	}
+	if (own_count > 0 && !add_up(choice, own, own_count, &hooks, &bytes))
 		return -ENOMEM;
 	if (hooks == 0)
 		return 0;
@@ -163,8 +191,11 @@ int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *own
 	call->out.writer = &chain->task;
 	data = (uint8_t *)chain + size;
 	add_hooks(chain, choice, owner->uses, owner->count, &data);
-	add_hooks(chain, choice, own, own_count, &data);
+	if (own_count > 0)
+		add_hooks(chain, choice, own, own_count, &data);
 
+	point(&chain->sent, chain, call->role == MRPC_CLIENT);
+	point(&chain->received, chain, call->role == MRPC_SERVER);
 	call->chain = chain;
 	if (call->role == MRPC_CLIENT) {
 		mrpc_lane_clear(&call->out);
@@ -180,7 +211,9 @@ static void forget_part(struct mrpc_passage *passage)
 {
 	mrpc_part_free(passage->part);
 	passage->part = NULL;
-	passage->busy = passage->held = false;
+	passage->busy = false;
+	passage->waited = passage->held = passage->resumed = false;
+	passage->stopped = passage->has_stop = false;
 }
 
 /* What a server's client was answered, or why it left; what a client's user was told. */
@@ -214,11 +247,14 @@ static void close_chain(struct mrpc_chain *chain)
 	if (chain->closed)
 		return;
 	chain->closed = true;
+	disturb(chain);
 	mrpc_task_sleep(&chain->task);
-	forget_part(&chain->sent);
-	forget_part(&chain->received);
+	if (chain->sent.busy)
+		forget_part(&chain->sent);
+	if (chain->received.busy)
+		forget_part(&chain->received);
 	drop_outbox(chain);
-	for (size_t i = 0; i < chain->count; i++) {
+	for (size_t i = 0; chain->closers > 0 && i < chain->count; i++) {
 		struct minirpc_hook *hook = &chain->hooks[i];
 
 		if (hook->seen && hook->interceptor->on_close != NULL)
@@ -230,7 +266,7 @@ static void close_chain(struct mrpc_chain *chain)
 
 bool mrpc_chain_owes(const struct mrpc_chain *chain)
 {
-	for (size_t i = 0; i < chain->count; i++)
+	for (size_t i = 0; chain->closers > 0 && i < chain->count; i++)
 		if (chain->hooks[i].seen && chain->hooks[i].interceptor->on_close != NULL)
 			return true;
 	return false;
@@ -238,6 +274,7 @@ bool mrpc_chain_owes(const struct mrpc_chain *chain)
 
 void mrpc_chain_look(struct mrpc_chain *chain)
 {
+	chain->received.disturbed = true; /* the call may be over */
 	if (chain->closed || chain->call->has_handle || chain->call->transport != NULL)
 		return;
 	if (mrpc_chain_owes(chain) || chain->shown != NULL)
@@ -248,6 +285,7 @@ void mrpc_chain_look(struct mrpc_chain *chain)
 
 void mrpc_chain_cut(struct mrpc_chain *chain)
 {
+	disturb(chain);
 	drop_outbox(chain);
 	if (chain->shown != &chain->sent)
 		forget_part(&chain->sent);
@@ -255,13 +293,9 @@ void mrpc_chain_cut(struct mrpc_chain *chain)
 
 /* ---- Through the hooks ---- */
 
-struct minirpc_hook *mrpc_chain_hook(struct mrpc_chain *chain, const struct mrpc_passage *passage)
+struct minirpc_hook *mrpc_chain_hook(const struct mrpc_passage *passage)
 {
-	bool forward = (chain->call->role == MRPC_CLIENT) == passage->sent;
-
-	if (passage->at >= chain->count)
-		return NULL;
-	return &chain->hooks[forward ? passage->at : chain->count - 1 - passage->at];
+	return passage->left == 0 ? NULL : passage->at;
 }
 
 bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
@@ -273,33 +307,6 @@ bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage
 	if (passage->sent)
 		return chain->outbox.was_cut;
 	return call->gone || call->answered || mrpc_call_is_over(call);
-}
-
-struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
-					     const struct mrpc_passage *passage)
-{
-	struct minirpc_call *call = chain->call;
-
-	if (passage->kind == MRPC_HEADERS)
-		return passage->sent ? &call->out_headers : &call->in_headers;
-	if (passage->kind == MRPC_END && (call->role == MRPC_SERVER) == passage->sent)
-		return passage->sent ? &call->out_trailers : &call->in_trailers;
-	return NULL;
-}
-
-/* The metadata and the status are the call's own, so that a change shows in them by itself. */
-static void describe(const struct mrpc_chain *chain, const struct mrpc_passage *passage,
-		     struct minirpc_part *view)
-{
-	const struct minirpc_call *call = chain->call;
-
-	view->kind = (enum minirpc_part_kind)passage->kind;
-	view->metadata = mrpc_chain_metadata(chain, passage);
-	view->data = passage->part == NULL ? NULL : mrpc_part_data(passage->part);
-	view->len = passage->part == NULL ? 0 : passage->part->len;
-	view->status = NULL;
-	if (passage->kind == MRPC_END && view->metadata != NULL)
-		view->status = passage->sent ? &call->out_status : &call->in_status;
 }
 
 /* OK ends no call early: a response might be missing that it promises. */
@@ -320,7 +327,7 @@ static void stop(struct mrpc_chain *chain, struct mrpc_passage *passage)
 }
 
 /* A hook has ended the call or freed its owner. */
-static bool end_of_pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
+MRPC_COLD static bool end_of_pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
 {
 	if (chain->due)
 		close_chain(chain);
@@ -337,24 +344,44 @@ static bool must_wait(struct mrpc_chain *chain, struct mrpc_passage *passage,
 		return true;
 	}
 	chain->last = passage;
-	passage->held = !passage->resumed;
+	passage->waited = passage->held = !passage->resumed;
 	return passage->held;
 }
 
-/* True: all have let it pass. False: it is held, or the call is over in this direction. */
-static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
+/* What a hook has done with its part but let it pass. True: on to the next one. */
+MRPC_COLD static bool goes_on(struct mrpc_chain *chain, struct mrpc_passage *passage,
+			      enum minirpc_verdict verdict)
 {
-	struct minirpc_part view __attribute__((uninitialized));
+	if (chain->due || mrpc_chain_is_cut(chain, passage))
+		return end_of_pass(chain, passage);
+	passage->disturbed = false;
+	if (verdict != MINIRPC_PASS && must_wait(chain, passage, verdict))
+		return false;
+	passage->resumed = passage->stopped = passage->has_stop = false;
+	return true;
+}
 
+/* It was held by the hook before `at`, or is by the one that is. */
+MRPC_COLD static bool is_let_go(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
 	if (passage->held)
 		return false;
 	if (passage->stopped) {
 		stop(chain, passage);
 		return false;
 	}
-	describe(chain, passage, &view);
-	for (; passage->at < chain->count; passage->at++) {
-		struct minirpc_hook *hook = mrpc_chain_hook(chain, passage);
+	passage->waited = passage->resumed = passage->has_stop = false;
+	return true;
+}
+
+/* True: all have let it pass. False: it is held, or the call is over in this direction. Most hooks let most
+ * parts pass, and so that is what is written out here: a part costs each of them one call and two tests. */
+static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	if (passage->waited && !is_let_go(chain, passage))
+		return false;
+	for (; passage->left > 0; mrpc_passage_next(passage)) {
+		struct minirpc_hook *hook = passage->at;
 		const struct minirpc_interceptor *interceptor = hook->interceptor;
 		enum minirpc_verdict (*fn)(minirpc_hook *, const struct minirpc_part *, void *) =
 			passage->sent ? interceptor->on_send : interceptor->on_receive;
@@ -363,34 +390,77 @@ static bool pass(struct mrpc_chain *chain, struct mrpc_passage *passage)
 		hook->seen = true;
 		if (fn == NULL)
 			continue;
-		passage->resumed = passage->stopped = passage->has_stop = false;
 		chain->shown = passage;
-		chain->view = &view;
-		verdict = fn(hook, &view, hook->user);
+		verdict = fn(hook, &passage->view, hook->user);
 		chain->shown = NULL;
-		if (chain->due || mrpc_chain_is_cut(chain, passage))
-			return end_of_pass(chain, passage);
-		if (verdict != MINIRPC_PASS && must_wait(chain, passage, verdict))
+		if ((verdict != MINIRPC_PASS || passage->disturbed) &&
+		    !goes_on(chain, passage, verdict))
 			return false;
 	}
-	passage->stopped = false;
 	return true;
 }
 
-static void begin(struct mrpc_passage *passage, enum mrpc_part_kind kind, struct mrpc_part *part)
+/* The metadata and the status are the call's own, so that a change shows in them by itself. */
+static void begin(struct mrpc_chain *chain, struct mrpc_passage *passage,
+		  const struct minirpc_part *view)
 {
+	passage->view = *view;
 	passage->busy = true;
-	passage->held = passage->stopped = false;
-	passage->at = 0;
-	passage->kind = kind;
+	passage->at = passage->first;
+	passage->left = chain->count;
+}
+
+static void begin_headers(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	struct minirpc_call *call = chain->call;
+
+	begin(chain, passage,
+	      &(struct minirpc_part){
+		      .kind = MINIRPC_PART_HEADERS,
+		      .metadata = passage->sent ? &call->out_headers : &call->in_headers,
+	      });
+}
+
+static void begin_message(struct mrpc_chain *chain, struct mrpc_passage *passage,
+			  struct mrpc_part *part)
+{
 	passage->part = part;
+	begin(chain, passage,
+	      &(struct minirpc_part){
+		      .kind = MINIRPC_PART_MESSAGE,
+		      .data = mrpc_part_data(part),
+		      .len = part->len,
+	      });
+}
+
+/* The server's end has a status, the client's none. */
+static void begin_end(struct mrpc_chain *chain, struct mrpc_passage *passage)
+{
+	struct minirpc_call *call = chain->call;
+	struct minirpc_part view = { .kind = MINIRPC_PART_END };
+
+	if ((call->role == MRPC_SERVER) == passage->sent) {
+		view.metadata = passage->sent ? &call->out_trailers : &call->in_trailers;
+		view.status = passage->sent ? &call->out_status : &call->in_status;
+	}
+	begin(chain, passage, &view);
 }
 
 /* ---- Received ---- */
 
-void mrpc_chain_begin(struct mrpc_chain *chain, enum mrpc_part_kind kind, struct mrpc_part *part)
+void mrpc_chain_begin_headers(struct mrpc_chain *chain)
 {
-	begin(&chain->received, kind, part);
+	begin_headers(chain, &chain->received);
+}
+
+void mrpc_chain_begin_message(struct mrpc_chain *chain, struct mrpc_part *part)
+{
+	begin_message(chain, &chain->received, part);
+}
+
+void mrpc_chain_begin_end(struct mrpc_chain *chain)
+{
+	begin_end(chain, &chain->received);
 }
 
 bool mrpc_chain_receive(struct mrpc_chain *chain)
@@ -399,7 +469,7 @@ bool mrpc_chain_receive(struct mrpc_chain *chain)
 
 	if (!pass(chain, passage))
 		return false;
-	if (mrpc_call_is_paused(chain->call) && passage->kind != MRPC_HEADERS)
+	if (mrpc_call_is_paused(chain->call) && passage->view.kind != MINIRPC_PART_HEADERS)
 		return false;
 	passage->busy = false;
 	return true;
@@ -487,16 +557,16 @@ static bool begin_next(struct mrpc_chain *chain)
 
 	if (outbox->has_headers) {
 		outbox->has_headers = false;
-		begin(&chain->sent, MRPC_HEADERS, NULL);
+		begin_headers(chain, &chain->sent);
 	} else if (part != NULL) {
 		if (!mrpc_lane_has_room(&chain->call->out))
 			return false;
 		outbox->first = part->next;
 		chain->weight = weight(part);
-		begin(&chain->sent, MRPC_MESSAGE, part);
+		begin_message(chain, &chain->sent, part);
 	} else if (outbox->has_end) {
 		outbox->has_end = false;
-		begin(&chain->sent, MRPC_END, NULL);
+		begin_end(chain, &chain->sent);
 	} else {
 		return false;
 	}
@@ -546,21 +616,22 @@ static bool move_one(struct mrpc_chain *chain)
 {
 	struct minirpc_call *call = chain->call;
 
-	if (chain->closed || (!chain->sent.busy && !begin_next(chain)))
+	/* One that is closed has nothing at hand, and nothing in its outbox. */
+	if (!chain->sent.busy && !begin_next(chain))
 		return false;
 	if (!pass(chain, &chain->sent))
 		return false;
 	chain->sent.busy = false;
-	switch (chain->sent.kind) {
-	case MRPC_HEADERS:
+	switch (chain->sent.view.kind) {
+	case MINIRPC_PART_HEADERS:
 		mrpc_lane_push_headers(&call->out);
 		if (call->owner_ops != NULL && call->owner_ops->ready != NULL)
 			call->owner_ops->ready(call);
 		break;
-	case MRPC_MESSAGE:
+	case MINIRPC_PART_MESSAGE:
 		push_message(chain);
 		break;
-	case MRPC_END:
+	case MINIRPC_PART_END:
 		mrpc_lane_end(&call->out);
 		break;
 	}

@@ -18,6 +18,7 @@
 struct mrpc_interceptors {
 	struct minirpc_use *uses; /* NULL: none */
 	size_t count;
+	size_t bytes; /* what the data of all of them takes in a call */
 	struct mrpc_list chains;
 };
 
@@ -30,14 +31,21 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors);
 
 /* One direction of a chain, and the part in it that is at hand. */
 struct mrpc_passage {
-	bool sent; /* which direction */
-	bool busy; /* a part is at hand ... */
-	enum mrpc_part_kind kind;
-	struct mrpc_part *part; /* ... MESSAGE: and is ours */
-	size_t at;              /* so many hooks have let it pass */
-	bool held;              /* the hook at `at` holds it */
-	bool resumed;           /* ... but has been resumed before it said so */
-	bool stopped;           /* ... or stopped the call */
+	struct minirpc_part view; /* of the part, for the hooks */
+	bool sent;                /* which direction */
+	bool busy;                /* a part is at hand ... */
+	struct mrpc_part *part;   /* ... MESSAGE: and is ours */
+	struct minirpc_hook *at;  /* whose turn it is, if there are ... */
+	size_t left;              /* ... so many that have not let it pass */
+	struct minirpc_hook *first;
+	ptrdiff_t step; /* from one hook to the next: 1 or -1 */
+	/* Something below has changed, or the direction may be cut: one test for a hook that just lets its
+	 * part pass. */
+	bool disturbed;
+	bool waited;  /* the part is, or was, held */
+	bool held;    /* the hook at `at` holds it */
+	bool resumed; /* ... but has been resumed before it said so */
+	bool stopped; /* ... or stopped the call */
 	bool has_stop;
 	struct minirpc_status stop; /* what STOP ends the call with */
 };
@@ -67,12 +75,12 @@ struct mrpc_chain {
 	struct mrpc_outbox outbox;
 	struct mrpc_passage sent, received;
 	size_t weight;              /* of the message at hand that is sent, as it was pushed */
-	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does ... */
-	struct minirpc_part *view;  /* ... and what it sees of it */
+	struct mrpc_passage *shown; /* whose part a hook looks at just now; NULL: none does */
 	struct mrpc_passage *last;  /* held last */
 	bool told_message;          /* the user has been told of a message */
 	bool due;                   /* the owner goes: close when the hook on the stack returns */
 	bool closed;
+	size_t closers;             /* hooks that have an on_close */
 	size_t count;
 	struct minirpc_hook hooks[]; /* in the order of the lists; then their data */
 };
@@ -118,8 +126,10 @@ static inline bool mrpc_chain_is_busy(const struct minirpc_call *call)
 	return call->chain != NULL && call->chain->received.busy;
 }
 
-/* Begins with a part; a message is the chain's from here on. */
-void mrpc_chain_begin(struct mrpc_chain *chain, enum mrpc_part_kind kind, struct mrpc_part *part);
+/* Begin with a part; a message is the chain's from here on. */
+void mrpc_chain_begin_headers(struct mrpc_chain *chain);
+void mrpc_chain_begin_message(struct mrpc_chain *chain, struct mrpc_part *part);
+void mrpc_chain_begin_end(struct mrpc_chain *chain);
 
 /* Shows what is at hand to the hooks that have not let it pass yet. True: it has passed all of them.
  * False: it is held, or the call is over. */
@@ -131,14 +141,17 @@ struct mrpc_part *mrpc_chain_take(struct mrpc_chain *chain);
 /* ---- For hook.c ---- */
 
 /* The hook that the part at hand is with; NULL: it has passed all of them. */
-struct minirpc_hook *mrpc_chain_hook(struct mrpc_chain *chain, const struct mrpc_passage *passage);
+struct minirpc_hook *mrpc_chain_hook(const struct mrpc_passage *passage);
+
+/* It has let the part pass. */
+static inline void mrpc_passage_next(struct mrpc_passage *passage)
+{
+	if (--passage->left > 0)
+		passage->at += passage->step;
+}
 
 /* Nothing goes on in this direction any more. */
 bool mrpc_chain_is_cut(const struct mrpc_chain *chain, const struct mrpc_passage *passage);
-
-/* Of the part at hand; NULL: it has none. */
-struct minirpc_metadata *mrpc_chain_metadata(const struct mrpc_chain *chain,
-					     const struct mrpc_passage *passage);
 
 /* ---- For call.c ---- */
 

@@ -56,8 +56,10 @@ static bool passes(struct minirpc_call *call, enum mrpc_part_kind kind)
 {
 	if (call->chain == NULL)
 		return true;
-	if (!mrpc_chain_is_busy(call))
-		mrpc_chain_begin(call->chain, kind, NULL);
+	if (!mrpc_chain_is_busy(call) && kind == MRPC_HEADERS)
+		mrpc_chain_begin_headers(call->chain);
+	else if (!mrpc_chain_is_busy(call))
+		mrpc_chain_begin_end(call->chain);
 	return mrpc_chain_receive(call->chain);
 }
 
@@ -159,7 +161,7 @@ static bool deliver_shown(struct minirpc_call *call)
 		if (part->compressed && !part->inflated && !inflate(call, &part))
 			return true;
 		part->credit = credit;
-		mrpc_chain_begin(call->chain, MRPC_MESSAGE, part);
+		mrpc_chain_begin_message(call->chain, part);
 	}
 	if (!mrpc_chain_receive(call->chain))
 		return true;
@@ -260,11 +262,11 @@ static bool deliver_busy(struct minirpc_call *call)
 
 	if (received->held)
 		return false;
-	if (received->kind == MRPC_HEADERS)
+	if (received->view.kind == MINIRPC_PART_HEADERS)
 		return deliver_headers(call);
 	if (mrpc_call_is_paused(call))
 		return false;
-	return received->kind == MRPC_MESSAGE ? deliver_shown(call) : deliver_end(call);
+	return received->view.kind == MINIRPC_PART_MESSAGE ? deliver_shown(call) : deliver_end(call);
 }
 
 /* One event, or none. True: there may be more. */

@@ -21,42 +21,48 @@ static bool is_mine(const struct minirpc_hook *hook, const struct mrpc_passage *
 	struct mrpc_chain *chain = hook->chain;
 
 	return passage->busy && (chain->shown == passage || passage->held) &&
-	       mrpc_chain_hook(chain, passage) == hook && !mrpc_chain_is_cut(chain, passage);
+	       mrpc_chain_hook(passage) == hook && !mrpc_chain_is_cut(chain, passage);
 }
 
 /* The part that is meant: the one that the hook is shown, else the one that it holds; of two that are
  * held the one that came last and is of a kind that fits. */
 static struct mrpc_passage *find(const struct minirpc_hook *hook,
-				 bool (*fits)(const struct mrpc_chain *chain,
-					      const struct mrpc_passage *passage))
+				 bool (*fits)(const struct mrpc_passage *passage))
 {
 	struct mrpc_chain *chain = hook->chain;
 	struct mrpc_passage *first = chain->last;
 	struct mrpc_passage *second = first == &chain->sent ? &chain->received : &chain->sent;
 
 	if (chain->shown != NULL && is_mine(hook, chain->shown))
-		return fits(chain, chain->shown) ? chain->shown : NULL;
-	if (first != NULL && is_mine(hook, first) && fits(chain, first))
+		return fits(chain->shown) ? chain->shown : NULL;
+	if (first != NULL && is_mine(hook, first) && fits(first))
 		return first;
-	return is_mine(hook, second) && fits(chain, second) ? second : NULL;
+	return is_mine(hook, second) && fits(second) ? second : NULL;
 }
 
-static bool has_metadata(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
+static bool has_metadata(const struct mrpc_passage *passage)
 {
-	return mrpc_chain_metadata(chain, passage) != NULL;
+	return passage->view.metadata != NULL;
 }
 
-static bool has_message(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
+static bool has_message(const struct mrpc_passage *passage)
 {
-	(void)chain;
 	return passage->part != NULL;
 }
 
-static bool has_anything(const struct mrpc_chain *chain, const struct mrpc_passage *passage)
+static bool has_anything(const struct mrpc_passage *passage)
 {
-	(void)chain;
 	(void)passage;
 	return true;
+}
+
+/* What the view says of it is only to be looked at. */
+static struct minirpc_metadata *metadata_of(struct minirpc_call *call,
+					    const struct mrpc_passage *passage)
+{
+	if (passage->view.kind == MINIRPC_PART_HEADERS)
+		return passage->sent ? &call->out_headers : &call->in_headers;
+	return passage->sent ? &call->out_trailers : &call->in_trailers;
 }
 
 void minirpc_hook_resume(minirpc_hook *hook, bool sent, const struct minirpc_status *stop)
@@ -67,6 +73,7 @@ void minirpc_hook_resume(minirpc_hook *hook, bool sent, const struct minirpc_sta
 
 	if (chain->closed || !is_mine(hook, passage))
 		return;
+	passage->disturbed = true;
 	if (stop != NULL) {
 		passage->stopped = passage->has_stop = true;
 		mrpc_call_keep_status(call, &passage->stop, stop);
@@ -77,7 +84,7 @@ void minirpc_hook_resume(minirpc_hook *hook, bool sent, const struct minirpc_sta
 	}
 	passage->held = false;
 	if (stop == NULL)
-		passage->at++;
+		mrpc_passage_next(passage);
 	mrpc_turn_wake(call->place.turn, sent ? &chain->task : &call->task);
 }
 
@@ -92,7 +99,7 @@ static int add(minirpc_hook *hook, const struct minirpc_field *field, bool repla
 
 	if (passage == NULL || field->key == NULL)
 		return -EINVAL;
-	metadata = mrpc_chain_metadata(hook->chain, passage);
+	metadata = metadata_of(hook->chain->call, passage);
 	before = *metadata;
 	r = mrpc_metadata_add_all(metadata, fields);
 	if (r < 0)
@@ -128,7 +135,7 @@ int minirpc_hook_remove_metadata(minirpc_hook *hook, const char *key)
 	if (passage == NULL || !mrpc_metadata_key_is_valid(key, len) ||
 	    mrpc_metadata_key_is_reserved(key, len))
 		return -EINVAL;
-	metadata = mrpc_chain_metadata(hook->chain, passage);
+	metadata = metadata_of(hook->chain->call, passage);
 	mrpc_metadata_remove(metadata, key, metadata->count);
 	return 0;
 }
@@ -153,10 +160,8 @@ int minirpc_hook_set_message(minirpc_hook *hook, const void *data, size_t len)
 	part->credit = passage->part->credit;
 	mrpc_part_free(passage->part);
 	passage->part = part;
-	if (passage == hook->chain->shown) {
-		hook->chain->view->data = mrpc_part_data(part);
-		hook->chain->view->len = len;
-	}
+	passage->view.data = mrpc_part_data(part);
+	passage->view.len = len;
 	return 0;
 }
 
@@ -167,9 +172,9 @@ void minirpc_hook_set_status(minirpc_hook *hook, const struct minirpc_status *st
 
 	if (passage == NULL)
 		return;
-	passage->has_stop = true;
+	passage->has_stop = passage->disturbed = true;
 	mrpc_call_keep_status(call, &passage->stop, status);
-	if (passage->kind != MRPC_END || !has_metadata(hook->chain, passage))
+	if (passage->view.status == NULL)
 		return;
 	if (passage->sent)
 		mrpc_call_set_answer(call, &passage->stop);
