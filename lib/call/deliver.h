@@ -20,8 +20,18 @@ int mrpc_call_answer_early(struct minirpc_call *call, const struct minirpc_statu
 /* The answer of a server's handler, made into one that its method allows. */
 void mrpc_call_set_answer(struct minirpc_call *call, const struct minirpc_status *status);
 
+/* For another attempt; where there is no room for it, there is none. */
+void mrpc_call_keep_part(struct minirpc_call *call, const struct mrpc_part *part);
+
 /* Pushes a message into the out lane, after headers. Takes ownership unless it fails with -EPIPE. */
-int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part);
+static inline int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
+{
+	if (call->out.state == MRPC_LANE_IDLE)
+		mrpc_lane_push_headers(&call->out);
+	if (call->out.retained)
+		mrpc_call_keep_part(call, part);
+	return mrpc_lane_push(&call->out, part);
+}
 
 /* Nothing is told to the user but headers, and an end that came early. */
 bool mrpc_call_is_paused(const struct minirpc_call *call);

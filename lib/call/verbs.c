@@ -45,7 +45,7 @@ bool minirpc_call_has_room(minirpc_call *call)
 	return false;
 }
 
-/* For another attempt, within the call's limit and that of all calls together. */
+/* Within the call's limit and that of all calls together. */
 static bool may_keep(struct minirpc_call *call, const struct mrpc_part *part)
 {
 	const struct mrpc_lane *out = &call->out;
@@ -62,18 +62,13 @@ static bool may_keep(struct minirpc_call *call, const struct mrpc_part *part)
 	return true;
 }
 
-int mrpc_call_push_out(struct minirpc_call *call, struct mrpc_part *part)
+void mrpc_call_keep_part(struct minirpc_call *call, const struct mrpc_part *part)
 {
-	struct mrpc_lane *out = &call->out;
-
-	if (out->state == MRPC_LANE_IDLE)
-		mrpc_lane_push_headers(out);
-	if (out->retained && !may_keep(call, part)) {
-		if (call->counts != NULL)
-			call->counts->overflowed_replays++;
-		mrpc_call_commit(call);
-	}
-	return mrpc_lane_push(out, part);
+	if (may_keep(call, part))
+		return;
+	if (call->counts != NULL)
+		call->counts->overflowed_replays++;
+	mrpc_call_commit(call);
 }
 
 static int push(struct minirpc_call *call, struct mrpc_part *part)
