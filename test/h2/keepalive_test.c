@@ -497,6 +497,7 @@ START_TEST(K_3_headers_alone_clear_the_strikes)
 			ck_assert_int_eq(minirpc_call_send_headers(call, NULL), 0);
 		else
 			minirpc_call_end(call, NULL);
+		raw->pair->served[0].call = i == 0 ? call : NULL;
 		raw_send(raw);
 		ck_assert_int_eq(raw_count(raw, DATA, 1), 0);
 		ck_assert_int_eq(raw_count(raw, HEADERS, 1), i + 1);
