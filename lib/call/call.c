@@ -451,13 +451,14 @@ void mrpc_call_received_end(struct minirpc_call *call, const struct minirpc_stat
 	if (starts_over(call, status, unprocessed))
 		return;
 	call->committed = true;
+	if (abrupt) { /* also past what an interceptor holds */
+		peer_left(call, status);
+		return;
+	}
 	mrpc_call_keep_status(call, &call->in_status, status);
 	call->ended = *call->place.now;
 	cut_out(call);
-	if (abrupt)
-		mrpc_lane_cut(&call->in);
-	else
-		mrpc_lane_end(&call->in);
+	mrpc_lane_end(&call->in);
 }
 
 /* ---- The owner ---- */

@@ -6,7 +6,8 @@
  * kept and messages whole (P10), each request at most once at a handler or as often as its policy says (P1),
  * deadlines and cancellations kept (P4, P5), nobody waits for ever, nothing is left over.
  *
- * One test of the loop is one seed. SIM_SEED=n runs that one alone, SIM_SEEDS=n so many. */
+ * One test of the loop is one seed. SIM_SEED=n runs that one alone, SIM_SEEDS=n so many, SIM_FROM=n from
+ * that one on. */
 #include "run_suite.h"
 #include "scenario/sim.h"
 #include "world/alloc_fail.h"
@@ -323,14 +324,14 @@ Suite *suite(void)
 {
 	Suite *s = suite_create("scenario/simulation");
 	TCase *c = tcase_create("simulation");
-	int seed = number("SIM_SEED", 0);
+	int seed = number("SIM_SEED", 0), from = number("SIM_FROM", 1);
 
 	tcase_set_timeout(c, 60);
 	if (seed > 0)
 		tcase_add_loop_test(c, the_rules_hold_whatever_happens, seed, seed + 1);
 	else
-		tcase_add_loop_test(c, the_rules_hold_whatever_happens, 1,
-				    number("SIM_SEEDS", 2000) + 1);
+		tcase_add_loop_test(c, the_rules_hold_whatever_happens, from,
+				    from + number("SIM_SEEDS", 2000));
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -380,6 +380,22 @@ static void a_retried_call_is_stopped_in_its_second_attempt(struct world *w)
 	finish(w);
 }
 
+/* The attempt's response headers have gone on to the call, which holds them, when its hook stops it. */
+static void an_attempt_is_stopped_while_its_headers_are_held(struct world *w)
+{
+	struct probe *probe;
+
+	world_request(open_call(w, &world_ask, &probe), "hello");
+	world_settle(w);
+	client_guard.holds = true;
+	attempt_guard.stops_at = attempt_guard.parts + 2;
+	answer(w, "never told");
+	let_all_go(w);
+	world_expect(w, probe->ends == 1 && probe->code == MINIRPC_PERMISSION_DENIED);
+	world_expect(w, probe->messages == 0);
+	finish(w);
+}
+
 /* One of the three is stopped by its hook, with a code that does not end the call; one is held and never let
  * go; the third answers. */
 static void hedged_attempts_have_hooks_of_their_own(struct world *w)
@@ -468,6 +484,7 @@ const struct story stories_of_hooks[] = {
 	  &retrying, begin, end },
 	HOOKS(a_retried_call_is_held_in_each_attempt, retrying_attempts),
 	HOOKS(a_retried_call_is_stopped_in_its_second_attempt, retrying_attempts),
+	HOOKS(an_attempt_is_stopped_while_its_headers_are_held, retrying_attempts),
 	HOOKS(hedged_attempts_have_hooks_of_their_own, hedging_attempts),
 	HOOKS(hedged_attempts_are_held_and_the_call_is_cancelled, hedging_attempts),
 	HOOKS(hedged_attempts_are_held_and_let_go, hedging_attempts),
