@@ -2,15 +2,19 @@
 /* Client bytes: a server may send anything to a client with a unary call and a stream open; each
  * call ends once, with a status, and keeps its grammar until then.
  *
- *	flags (1: the server's SETTINGS come by themselves)  script of session.h, with
+ *	flags  script of session.h, with
  *	0xF5  one more unary call   0xF6  one more stream   0xF7  a message on each stream
  *	0xF8  streams half-close    0xF9  cancel all        0xFA  the transport closes
- *	0xFB  pause all             0xFC  resume all */
+ *	0xFB  pause all             0xFC  resume all
+ *
+ * flags: 1 the server's SETTINGS come by themselves, 2 the transport closes first in the end, 4 a retry policy,
+ * 8 hedging, 16 interceptors of calls, 32 of attempts, 64 keepalive. */
 #include "session.h"
 
 #include <errno.h>
 
 #include <minirpc/conn.h>
+#include <minirpc/service_config.h>
 
 #define MOST 32
 
@@ -155,6 +159,43 @@ static void step(struct session *session, uint8_t op)
 	session_settle(session);
 }
 
+#define CODES (MINIRPC_CODE(MINIRPC_UNAVAILABLE) | MINIRPC_CODE(MINIRPC_INTERNAL) | MINIRPC_CODE(5))
+
+static const struct minirpc_retry_policy retry = { .max_attempts = 4,
+						   .initial_backoff = MINIRPC_MS(1),
+						   .max_backoff = MINIRPC_S(1),
+						   .backoff_multiplier = 10,
+						   .codes = CODES };
+static const struct minirpc_hedging_policy hedging = { .max_attempts = 3,
+						       .delay = MINIRPC_MS(1),
+						       .codes = CODES };
+
+static void open_channel(struct target *target, uint8_t flags)
+{
+	const struct minirpc_use uses[] = { { (flags & 32) != 0 ? &session_attempt_interceptor
+								: &session_interceptor,
+					      &target->session },
+					    { &session_interceptor, &target->session },
+					    { NULL } };
+	const struct minirpc_method_config method = { .retry = (flags & 8) == 0 ? &retry : NULL,
+						      .hedging =
+							      (flags & 8) != 0 ? &hedging : NULL };
+	const struct minirpc_service_config config = {
+		.methods = &method, .method_count = 1, .max_tokens = 10, .token_ratio = 1
+	};
+	struct minirpc_channel_options options = { 0 };
+
+	if ((flags & (4 | 8)) != 0)
+		options.service_config = &config;
+	if ((flags & (16 | 32)) != 0)
+		options.interceptors = uses;
+	if ((flags & 64) != 0)
+		options.keepalive = (struct minirpc_keepalive){ .time = MINIRPC_S(10),
+								.timeout = MINIRPC_S(1) };
+	hold(minirpc_channel_new(&target->channel, target->session.loop, "attached:fuzz",
+				 &options) == 0);
+}
+
 int fuzz_one(const uint8_t *data, size_t len)
 {
 	struct input input = { data, len };
@@ -165,7 +206,7 @@ int fuzz_one(const uint8_t *data, size_t len)
 
 	session_init(session, true, len);
 	attach = session_attach(session);
-	hold(minirpc_channel_new(&target.channel, session->loop, "attached:fuzz", NULL) == 0);
+	open_channel(&target, flags);
 	hold(minirpc_channel_attach(target.channel, &attach, &session->conn) == 0);
 	open_call(&target, false);
 	open_call(&target, true);

@@ -329,6 +329,13 @@ def server():
                arrives(call(3)), b'\xf1')
     script('no-handshake', b'\xf1\xf1', flags=0)
     script('no-settings', arrives(PREFACE, call()), b'\xf1\xf1', flags=0)
+    # 8 a door with quotas, 16 interceptors, 32 a fallback, 64 a connection that ages
+    for name, flags in (('door', 9), ('hooks', 17), ('hooks-later', 19), ('fallback', 33), ('ages', 67), ('everything', 123)):
+        script(f'{name}-calls', *[arrives(call(2 * i + 1, path)) for i, path in enumerate((b'/t.T/Unary', b'/t.T/Chat', b'/t.T/Other') * 4)],
+               b'\xff\xf5\xff\xf0\xf0\xf0\xf0\xff', arrives(call(25)), b'\xf1\xff\xf1\xf1\xf1', flags=flags)
+        script(f'{name}-upload', arrives(frame(HEADERS, END_HEADERS, 1, request(b'/t.T/Chat'))), b'\xfb',
+               *[arrives(frame(DATA, 0, 1, message(b'm' * 9000))) for _ in range(9)], b'\xfc\xff', arrives(frame(DATA, END_STREAM, 1)), b'\xf5\xff', flags=flags)
+        script(f'{name}-stopped', arrives(call(1), call(3)), b'\xff\xf9\xff\xf5\xff', flags=flags)
 
 
 def client():
@@ -394,6 +401,14 @@ def client():
     script('even-stream', arrives(answer(2)))
     script('data-first', arrives(frame(DATA, 0, 1, message(b'x'))))
     script('data-after-end', arrives(answer(1), frame(DATA, 0, 1, message(b'x'))))
+    # 4 retries, 8 hedging, 16 interceptors of calls, 32 of attempts, 64 keepalive
+    for name, flags in (('retry', 5), ('hedging', 9), ('hooks', 17), ('attempts', 49), ('retry-hooks', 53), ('hedging-hooks', 57), ('keepalive', 65)):
+        refused = b''.join(headers(stream, *ok, (b'grpc-status', b'14'), flags=5) for stream in (1, 3))
+        pushed = b''.join(headers(stream, *ok, (b'grpc-status', b'14'), (b'grpc-retry-pushback-ms', b'2'), flags=5) for stream in (5, 7))
+        script(f'{name}-refused', arrives(refused), b'\xf0\xf0\xff', arrives(pushed), b'\xf0\xf0\xf0\xff', arrives(answer(9), answer(11)), b'\xff\xff', flags=flags)
+        script(f'{name}-answered', b'\xff\xff\xff\xf0\xf0', arrives(answer(1), answer(5)), b'\xff\xf7\xf8\xff', arrives(answer(3), answer(7)), b'\xff\xff', flags=flags)
+        script(f'{name}-cancelled', b'\xf0\xf0\xf0', arrives(refused), b'\xf9\xff', flags=flags)
+        script(f'{name}-goaway', b'\xf0', arrives(frame(GOAWAY, 0, 0, b'\0\0\0\1\0\0\0\0')), b'\xff\xf0', arrives(answer(1)), b'\xff\xfa', flags=flags)
 
 
 if __name__ == '__main__':

@@ -2,9 +2,12 @@
 /* Server bytes: a peer may send anything to an echo server; every call keeps its grammar, and
  * nothing is left over.
  *
- *	flags (1: preface and SETTINGS come by themselves, 2: answer later)  script of session.h, with
+ *	flags  script of session.h, with
  *	0xF5  all calls that wait are answered     0xF6  they fail     0xF7  they are cancelled
- *	0xF8  drain    0xF9  stop    0xFA  the transport closes    0xFB  pause all    0xFC  resume all */
+ *	0xF8  drain    0xF9  stop    0xFA  the transport closes    0xFB  pause all    0xFC  resume all
+ *
+ * flags: 1 preface and SETTINGS come by themselves, 2 answer later, 4 the transport closes first in the end,
+ * 8 a door with quotas, 16 interceptors, 32 a fallback for any path, 64 a connection that ages. */
 #include "session.h"
 
 #include <minirpc/conn.h>
@@ -20,6 +23,7 @@ struct target {
 	struct session session;
 	minirpc_server *server;
 	bool answers_later;
+	unsigned asked;           /* at the door */
 	minirpc_call *open[MOST]; /* calls that we have not ended */
 	size_t count;
 };
@@ -186,8 +190,47 @@ static void step(struct session *session, uint8_t op)
 	session_settle(session);
 }
 
+static enum minirpc_code admit(struct minirpc_admission *request, void *user)
+{
+	struct target *target = user;
+
+	hold(request->server == target->server && request->path[0] == '/');
+	hold(request->timeout >= 0);
+	check_metadata(request->metadata);
+	if (++target->asked % 3 != 0)
+		return MINIRPC_OK;
+	request->text = "not % now";
+	request->pushback = (minirpc_time)(target->asked % 7) * MINIRPC_MS(1) - MINIRPC_MS(3);
+	return (enum minirpc_code)(1 + target->asked % 16);
+}
+
+static void open_server(struct target *target, uint8_t flags)
+{
+	const struct minirpc_use uses[] = { { &session_interceptor, &target->session },
+					    { &session_interceptor, &target->session },
+					    { NULL } };
+	struct minirpc_server_options options = { 0 };
+
+	if ((flags & 8) != 0) {
+		options.admit = admit;
+		options.admit_user = target;
+		options.max_calls = 5;
+		options.max_memory = 64 << 10;
+		options.shed_pushback = MINIRPC_MS(5);
+	}
+	if ((flags & 16) != 0)
+		options.interceptors = uses;
+	if ((flags & 64) != 0) {
+		options.max_connection_idle = MINIRPC_MS(3);
+		options.max_connection_age = MINIRPC_S(30);
+		options.max_connection_age_grace = MINIRPC_S(15);
+	}
+	hold(minirpc_server_new(&target->server, target->session.loop, &options) == 0);
+}
+
 int fuzz_one(const uint8_t *data, size_t len)
 {
+	static const struct minirpc_method json = { .path = "/t.T/Json", .subtype = "json" };
 	static const struct minirpc_method unary = { .path = "/t.T/Unary" };
 	static const struct minirpc_method chat = {
 		.path = "/t.T/Chat", .flags = MINIRPC_CLIENT_STREAMING | MINIRPC_SERVER_STREAMING
@@ -202,9 +245,12 @@ int fuzz_one(const uint8_t *data, size_t len)
 	session_init(session, false, len);
 	target.answers_later = (flags & 2) != 0;
 	attach = session_attach(session);
-	hold(minirpc_server_new(&target.server, session->loop, NULL) == 0);
+	open_server(&target, flags);
 	hold(minirpc_server_add(target.server, &unary, &events, &target, NULL) == 0);
 	hold(minirpc_server_add(target.server, &chat, &events, &target, NULL) == 0);
+	hold(minirpc_server_add(target.server, &json, &events, &target, NULL) == 0);
+	if ((flags & 32) != 0)
+		hold(minirpc_server_add_fallback(target.server, &events, &target, NULL) == 0);
 	hold(minirpc_server_attach(target.server, &attach, &session->conn) == 0);
 
 	if ((flags & 1) != 0)

@@ -187,6 +187,10 @@ void session_run(struct session *session, struct input *input,
 			session->stalled = false;
 			session_settle(session);
 			break;
+		case 0xFF:
+			session_let_go(session);
+			session_settle(session);
+			break;
 		case 0xFD:
 		case 0xFE:
 			alloc_fail_at(input_byte(input), op == 0xFE);
@@ -201,6 +205,101 @@ void session_run(struct session *session, struct input *input,
 	}
 }
 
+/* ---- An interceptor ---- */
+
+struct life {
+	bool opened, is_held[2];
+	unsigned parts[2];
+};
+
+static void change(minirpc_hook *hook, const struct minirpc_part *part)
+{
+	if (part->metadata != NULL)
+		minirpc_hook_set_metadata(hook, &(struct minirpc_field){ "x-seen", "yes", 0 });
+	if (part->kind == MINIRPC_PART_MESSAGE)
+		minirpc_hook_set_message(hook, "changed", 7);
+	if (part->status != NULL)
+		minirpc_hook_set_status(hook,
+					&(struct minirpc_status){ part->status->code, "changed" });
+}
+
+static enum minirpc_verdict look(minirpc_hook *hook, const struct minirpc_part *part,
+				 struct session *session, bool sent)
+{
+	struct life *life = minirpc_hook_data(hook);
+
+	hold(!life->is_held[sent]);
+	hold(part->kind != MINIRPC_PART_HEADERS || life->parts[sent] == 0);
+	hold(part->kind != MINIRPC_PART_MESSAGE || part->data != NULL);
+	life->parts[sent]++;
+	session->opens += !life->opened;
+	life->opened = true;
+	switch (session->parts++ * 7 % 23) {
+	case 3:
+	case 11:
+		change(hook, part);
+		return MINIRPC_PASS;
+	case 5:
+	case 17:
+		if (session->held_count == SESSION_HELD)
+			return MINIRPC_PASS;
+		session->held[session->held_count++] = (struct session_held){ hook, sent };
+		life->is_held[sent] = true;
+		return MINIRPC_HOLD;
+	case 19:
+		return MINIRPC_STOP;
+	default:
+		return MINIRPC_PASS;
+	}
+}
+
+static enum minirpc_verdict on_send(minirpc_hook *hook, const struct minirpc_part *part, void *user)
+{
+	return look(hook, part, user, true);
+}
+
+static enum minirpc_verdict on_receive(minirpc_hook *hook, const struct minirpc_part *part,
+				       void *user)
+{
+	return look(hook, part, user, false);
+}
+
+static void on_close(minirpc_hook *hook, const struct minirpc_status *status, void *user)
+{
+	struct session *session = user;
+
+	hold(status->message != NULL);
+	session->closes++;
+	for (size_t i = 0; i < session->held_count;)
+		if (session->held[i].hook == hook)
+			session->held[i] = session->held[--session->held_count];
+		else
+			i++;
+}
+
+const struct minirpc_interceptor session_interceptor = { .name = "fuzz",
+							 .data_size = sizeof(struct life),
+							 .on_send = on_send,
+							 .on_receive = on_receive,
+							 .on_close = on_close };
+const struct minirpc_interceptor session_attempt_interceptor = { .name = "fuzz of attempts",
+								 .data_size = sizeof(struct life),
+								 .per_attempt = true,
+								 .on_send = on_send,
+								 .on_receive = on_receive,
+								 .on_close = on_close };
+
+void session_let_go(struct session *session)
+{
+	while (session->held_count > 0) {
+		struct session_held held = session->held[--session->held_count];
+		struct life *life = minirpc_hook_data(held.hook);
+
+		life->is_held[held.sent] = false;
+		minirpc_hook_resume(held.hook, held.sent, NULL);
+	}
+}
+
 void session_close(struct session *session)
 {
 	minirpc_conn_close(session->conn);
@@ -210,5 +309,6 @@ void session_close(struct session *session)
 void session_clear(struct session *session)
 {
 	minirpc_loop_free(session->loop);
+	hold(session->opens == session->closes && session->held_count == 0);
 	hold(alloc_live() == 0);
 }

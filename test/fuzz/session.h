@@ -10,6 +10,7 @@
  *	0xF3         the peer stops reading     0xF4  it reads again
  *	0xFD n       the n-th allocation from now fails
  *	0xFE n       that one and all after it, until the next 0xFD or 0xFE (n = 0: none)
+ *	0xFF         interceptors let go what they hold
  *	others       what the target makes of it
  *
  * What we send is read frame by frame: whatever the peer does, we speak HTTP/2. Memory is counted:
@@ -19,7 +20,10 @@
 
 #include "fuzz.h"
 
+#include <minirpc/interceptor.h>
 #include <minirpc/minirpc.h>
+
+enum { SESSION_HELD = 64 };
 
 struct session {
 	minirpc_loop *loop;
@@ -31,7 +35,20 @@ struct session {
 	size_t header_len, payload_left;
 	uint32_t block; /* stream of the header block that is open; 0: none */
 	size_t most;    /* bytes that we may hold */
+
+	/* Of the interceptor. */
+	uint32_t parts;
+	size_t opens, closes, held_count;
+	struct session_held {
+		minirpc_hook *hook;
+		bool sent;
+	} held[SESSION_HELD];
 };
+
+/* An interceptor that passes, changes, holds and stops, the same for the same parts; its `user` is the session.
+ * session_let_go resumes what it holds. */
+extern const struct minirpc_interceptor session_interceptor, session_attempt_interceptor;
+void session_let_go(struct session *session);
 
 /* Makes the loop, for an input of len bytes; conn is for the target to attach with these options.
  */
