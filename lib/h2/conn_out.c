@@ -597,7 +597,7 @@ static void sent_reset(struct mrpc_conn *conn, const struct mrpc_stream *stream,
 		MRPC_COUNT(conn, refused_streams, 1);
 	if (error_code == NGHTTP2_REFUSED_STREAM)
 		breach = mrpc_guard_refused(&conn->guard, conn->now);
-	else if (is_error(error_code))
+	else if (is_error(error_code) && (stream == NULL || !stream->too_large)) /* that is ours */
 		breach = mrpc_guard_caused_reset(&conn->guard, conn->now);
 	if (conn->breach == MRPC_BREACH_NONE)
 		conn->breach = breach;

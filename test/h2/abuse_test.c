@@ -166,6 +166,30 @@ END_TEST
 
 /* ---- DATA ---- */
 
+/* A handler that says more than a header block may hold: it is not the client that pays for it. */
+START_TEST(an_answer_that_is_too_large_to_send_is_no_error_of_the_peer)
+{
+	static char text[70000];
+	struct pair *pair = pair_new();
+
+	memset(text, 'x', sizeof text - 1);
+	pair->hold = true;
+	for (int i = 0; i < 250; i++) {
+		struct probe *probe = pair_unary(pair, "x");
+
+		pair_settle(pair);
+		minirpc_call_fail(pair->served[i].call, MINIRPC_ABORTED, "%s", text);
+		pair->served[i].call = NULL;
+		pair_settle(pair);
+		ck_assert_int_eq(probe->ends, 1);
+		ck_assert_int_eq(probe->code, MINIRPC_INTERNAL);
+	}
+	ck_assert_int_eq(mrpc_conn_state(pair->server), MRPC_CONN_READY);
+	ck_assert_uint_eq(mrpc_conn_counts(pair->server)->closed_errors, 0);
+	pair_free(pair);
+}
+END_TEST
+
 START_TEST(a_hundred_empty_data_frames_are_served_and_one_more_is_too_many)
 {
 	struct raw *raw = raw_client(NULL);
@@ -733,6 +757,7 @@ Suite *suite(void)
 	tcase_add_test(t, made_you_reset_200_are_served_and_the_201st_is_too_many);
 	tcase_add_test(t, malformed_requests_are_counted_as_resets_caused);
 	tcase_add_test(t, resets_caused_are_forgiven_with_time);
+	tcase_add_test(t, an_answer_that_is_too_large_to_send_is_no_error_of_the_peer);
 	tcase_add_test(t, a_hundred_empty_data_frames_are_served_and_one_more_is_too_many);
 	tcase_add_test(t, frames_of_nothing_but_padding_are_empty);
 	tcase_add_test(t, empty_frames_that_end_a_request_are_lawful);

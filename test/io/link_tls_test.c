@@ -220,6 +220,7 @@ Suite *suite(void)
 	Suite *s = suite_create("io/link_tls");
 	TCase *t = tcase_create("link_tls");
 
+	tcase_set_timeout(t, 30); /* under the sanitizers, on a machine that has more to do */
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_peer_that_only_asks_for_new_keys_is_held_off);
 	tcase_add_test(t, a_million_bytes_each_way_arrive_and_are_counted);
