@@ -88,9 +88,14 @@ def thread_sanitizer(folder):
 
 def without_cares(folder):
     """The library that asks for names on helper threads: what changes with that."""
-    if not build(folder, '-Dcares=disabled'):
+    suites = ['--suite=io', '--suite=client']
+    if not build(folder, '-Dcares=disabled', targets=['lib/libminirpc.a']):
         return 0, 1, 0
-    return meson_tests(folder, 'without c-ares', '--suite=io', '--suite=client')
+    listed = sh('meson', 'test', '-C', folder, '--list', *suites, stdout=subprocess.PIPE).stdout
+    names = [line.split(' / ')[1] for line in listed.split('\n') if ' / ' in line]
+    if not names or not build(folder, targets=[f'test/{name.replace("/", "_")}_test' for name in names]):
+        return 0, 1, 0
+    return meson_tests(folder, 'without c-ares', *suites)
 
 
 def valgrind_tests(folder):
