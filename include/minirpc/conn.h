@@ -47,8 +47,9 @@ struct minirpc_attach_options {
 	 * done with the handle. Once. */
 	void (*on_finished)(minirpc_conn *conn, void *user);
 	void *user;
-	bool secure; /* what the bytes travel over is as good as TLS: minirpc_call_is_secure says so, and
-			credentials may go over it [N-4]. A channel that was made with .tls needs it */
+	/* What the bytes travel over is as good as TLS: minirpc_call_is_secure says so, and
+	 * credentials may go over it [N-4]. A channel that was made with .tls needs it. */
+	bool secure;
 	void *reserved[4]; /* leave 0 */
 };
 
@@ -58,9 +59,8 @@ MINIRPC_API int minirpc_server_attach(minirpc_server *server,
 				      minirpc_conn **ret_conn);
 
 /* Gives a channel with an "attached:" target its connection; the channel is READY from then on.
- * Returns 0, -EINVAL (another kind of target, the channel is being freed, or it was made with .tls and
- * the connection is not .secure), -EISCONN (it has one),
- * -ENOMEM. */
+ * Returns 0, -EINVAL (another kind of target, the channel is being freed, or it was made with
+ * .tls and the connection is not .secure), -EISCONN (it has one), -ENOMEM. */
 MINIRPC_API int minirpc_channel_attach(minirpc_channel *channel,
 				       const struct minirpc_attach_options *options,
 				       minirpc_conn **ret_conn);

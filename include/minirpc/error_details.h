@@ -24,8 +24,8 @@
  *		protobuf_c_message_free_unpacked(found, NULL);
  *	}
  *
- * Details share the peer's limit for one block of trailers, 8 KiB with most others: keep them short.
- * examples/rich_errors.c is a server and a client that use them. */
+ * Details share the peer's limit for one block of trailers, 8 KiB with most others: keep them
+ * short. examples/rich_errors.c is a server and a client that use them. */
 #ifndef MINIRPC_ERROR_DETAILS_H
 #define MINIRPC_ERROR_DETAILS_H
 

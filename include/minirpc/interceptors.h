@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Interceptors that come ready with the library: a log of calls, credentials, authentication, limits.
+/* Interceptors that come ready with the library: a log of calls, credentials, authentication,
+ * limits.
  *
- * Each is an object that you make once, put in the list of interceptors of as many channels, servers or
- * calls of one loop as you like, and free after them:
+ * Each is an object that you make once, put in the list of interceptors of as many channels,
+ * servers or calls of one loop as you like, and free after them:
  *
  *	r = minirpc_call_log_new(&log, NULL);
  *	r = minirpc_credentials_new_bearer(&credentials, token, false);
@@ -12,10 +13,10 @@
  *			minirpc_call_log_use(log), minirpc_credentials_use(credentials), { NULL } },
  *	});
  *
- * Whoever is asked for something here (a token, whether somebody may come in) answers at once or later, from
- * anywhere on the loop's thread; only that call waits meanwhile, and its deadline still ends it. A request
- * that was handed out is answered exactly once, also when its call is over by then: the answer is what frees
- * it.
+ * Whoever is asked for something here (a token, whether somebody may come in) answers at once or
+ * later, from anywhere on the loop's thread; only that call waits meanwhile, and its deadline
+ * still ends it. A request that was handed out is answered exactly once, also when its call is
+ * over by then: the answer is what frees it.
  *
  * Write your own with interceptor.h; these are written on it too. */
 #ifndef MINIRPC_INTERCEPTORS_H
@@ -46,8 +47,8 @@ struct minirpc_call_record {
 };
 
 struct minirpc_call_log_options {
-	/* Hears of each call that is over (and of those only which the next two let through). Must not call
-	 * back into the library, but for what looks. NULL: nobody. */
+	/* Hears of each call that is over (and of those only which the next two let through).
+	 * Must not call back into the library, but for what looks. NULL: nobody. */
 	void (*on_record)(const struct minirpc_call_record *record, void *user);
 	void *user;
 	minirpc_time slower_than; /* only calls that took at least so long ... 0: all */
@@ -56,8 +57,8 @@ struct minirpc_call_log_options {
 	minirpc_log_fn log; /* NULL: the log of the call's loop */
 	void *log_user;
 	enum minirpc_log_level level; /* of the lines; 0: MINIRPC_LOG_INFO */
-	uint32_t
-		per_second; /* lines; the next one says how many were left out; 0: 100; UINT32_MAX: all */
+	/* Lines; the next one says how many were left out; 0: 100; UINT32_MAX: all. */
+	uint32_t per_second;
 	uint32_t burst;    /* lines at once; 0: as many as in a second */
 	void *reserved[4]; /* leave 0 */
 };
@@ -67,8 +68,8 @@ struct minirpc_call_log_options {
  *	call server /rpc.Cache/Get NOT_FOUND in 1.204 ms, peer ipv4:127.0.0.1:40112, authority localhost:5051,
  *	sent 0 messages 0 bytes, received 1 messages 7 bytes, left 48.796 ms: no such key
  *
- * in one, with "attempts 2" at a client and "(12 left out)" when there were too many. What came from a peer is
- * escaped. Payloads, metadata and credentials are not in it.
+ * in one, with "attempts 2" at a client and "(12 left out)" when there were too many. What came
+ * from a peer is escaped. Payloads, metadata and credentials are not in it.
  *
  * Returns 0, -EINVAL (a time below 0), -ENOMEM. options may be NULL. */
 MINIRPC_API int minirpc_call_log_new(minirpc_call_log **ret_log,
@@ -85,19 +86,21 @@ struct minirpc_credentials_options {
 	/* Asked for each call, when its headers are about to leave. */
 	void (*get)(minirpc_credentials_request *request, void *user);
 	void *user;
-	/* One answer serves all calls while its lifetime lasts: asked when there is none (calls that come
-	 * meanwhile wait for the same answer), and again by a call that comes `early` before its end, while
-	 * the old one still serves. */
+	/* One answer serves all calls while its lifetime lasts: asked when there is none (calls
+	 * that come meanwhile wait for the same answer), and again by a call that comes `early`
+	 * before its end, while the old one still serves. */
 	bool shared;
 	minirpc_time early; /* shared; 0: 60 s, but at most half of the lifetime */
-	minirpc_time
-		retry_after; /* shared; after a failure calls that need an answer fail in the same way
-					   for so long, and nobody is asked; 0: 1 s */
-	/* Credentials go over TLS only: a call over clear text ends UNAUTHENTICATED and nothing is sent,
-	 * unless you mean this. Whoever is in between can then be you; a warning in the log says so. */
+	/* shared; after a failure calls that need an answer fail in the same way for so long, and
+	 * nobody is asked; 0: 1 s. */
+	minirpc_time retry_after;
+	/* Credentials go over TLS only: a call over clear text ends UNAUTHENTICATED and nothing
+	 * is sent, unless you mean this. Whoever is in between can then be you; a warning in the
+	 * log says so. */
 	bool allow_plaintext;
-	/* Asked for each attempt of a call: another attempt has credentials of its own, and a failure to get
-	 * them may be repeated by the retry policy, after the rule of S-5. Otherwise once for each call. */
+	/* Asked for each attempt of a call: another attempt has credentials of its own, and a
+	 * failure to get them may be repeated by the retry policy, after the rule of S-5.
+	 * Otherwise once for each call. */
 	bool per_attempt;
 	void *reserved[4]; /* leave 0 */
 };
@@ -106,8 +109,8 @@ struct minirpc_credentials_options {
 MINIRPC_API int minirpc_credentials_new(minirpc_credentials **ret_credentials,
 					const struct minirpc_credentials_options *options);
 
-/* One bearer token for ever; copied, and wiped when it is freed. Returns 0, -EINVAL (empty, or anything but
- * printable ASCII without spaces), -ENOMEM. */
+/* One bearer token for ever; copied, and wiped when it is freed. Returns 0, -EINVAL (empty, or
+ * anything but printable ASCII without spaces), -ENOMEM. */
 MINIRPC_API int minirpc_credentials_new_bearer(minirpc_credentials **ret_credentials,
 					       const char *token, bool allow_plaintext);
 
@@ -115,13 +118,14 @@ MINIRPC_API int minirpc_credentials_new_bearer(minirpc_credentials **ret_credent
 MINIRPC_API minirpc_credentials *minirpc_credentials_free(minirpc_credentials *credentials);
 MINIRPC_API struct minirpc_use minirpc_credentials_use(minirpc_credentials *credentials);
 
-/* The call that asks, for its path and authority; NULL once it is over, and when the answer is for all
- * (.shared). */
+/* The call that asks, for its path and authority; NULL once it is over, and when the answer is
+ * for all (.shared). */
 MINIRPC_API minirpc_call *minirpc_credentials_call(const minirpc_credentials_request *request);
 
-/* The answer: fields, copied, each in place of what the call had of its key; what the library copies for later
- * is wiped when it is done with. lifetime (.shared): from when it was asked for; 0: only for the calls that wait; MINIRPC_NEVER:
- * for ever. Fields that are no metadata end the call INTERNAL. */
+/* The answer: fields, copied, each in place of what the call had of its key; what the library
+ * copies for later is wiped when it is done with. lifetime (.shared): from when it was asked for;
+ * 0: only for the calls that wait; MINIRPC_NEVER: for ever. Fields that are no metadata end the
+ * call INTERNAL. */
 MINIRPC_API void minirpc_credentials_answer(minirpc_credentials_request *request,
 					    const struct minirpc_field *fields,
 					    minirpc_time lifetime);
@@ -130,9 +134,9 @@ MINIRPC_API void minirpc_credentials_answer(minirpc_credentials_request *request
 MINIRPC_API void minirpc_credentials_answer_bearer(minirpc_credentials_request *request,
 						   const char *token, minirpc_time lifetime);
 
-/* There are none: the call ends with this status, NULL: UNAUTHENTICATED. A code that only applications may mean
- * (NOT_FOUND from a token server is not the call's NOT_FOUND), or OK, becomes INTERNAL with the code and the
- * text in the text [S-5]. */
+/* There are none: the call ends with this status, NULL: UNAUTHENTICATED. A code that only
+ * applications may mean (NOT_FOUND from a token server is not the call's NOT_FOUND), or OK,
+ * becomes INTERNAL with the code and the text in the text [S-5]. */
 MINIRPC_API void minirpc_credentials_refuse(minirpc_credentials_request *request,
 					    const struct minirpc_status *status);
 
@@ -156,7 +160,8 @@ MINIRPC_API int minirpc_auth_new(minirpc_auth **ret_auth,
 MINIRPC_API minirpc_auth *minirpc_auth_free(minirpc_auth *auth);
 MINIRPC_API struct minirpc_use minirpc_auth_use(minirpc_auth *auth);
 
-/* The call: path, peer, minirpc_call_peer_certificate, minirpc_call_is_secure. NULL once it is over. */
+/* The call: path, peer, minirpc_call_peer_certificate, minirpc_call_is_secure. NULL once it is
+ * over. */
 MINIRPC_API minirpc_call *minirpc_auth_call(const minirpc_auth_request *request);
 
 /* What the client sent; only inside of check, NULL later: copy what you need. */
@@ -170,12 +175,12 @@ MINIRPC_API void minirpc_auth_accept(minirpc_auth_request *request, const char *
 MINIRPC_API void minirpc_auth_refuse(minirpc_auth_request *request,
 				     const struct minirpc_status *status);
 
-/* The token of "authorization: Bearer TOKEN" (the word in any case), or NULL: none, another scheme, or several
- * fields of that key. Lives as long as the metadata. */
+/* The token of "authorization: Bearer TOKEN" (the word in any case), or NULL: none, another
+ * scheme, or several fields of that key. Lives as long as the metadata. */
 MINIRPC_API const char *minirpc_bearer_token(const struct minirpc_metadata *metadata);
 
-/* Whether two secrets are the same, in a time that tells nothing of `secret` but, at most, its length. NULL is
- * equal to nothing. */
+/* Whether two secrets are the same, in a time that tells nothing of `secret` but, at most, its
+ * length. NULL is equal to nothing. */
 MINIRPC_API bool minirpc_secret_equals(const char *given, const char *secret);
 
 /* ---- Limits: so many calls at once, so many in a second. Both sides ---- */
@@ -186,12 +191,12 @@ struct minirpc_limiter_options {
 	uint32_t max_calls;  /* at once; 0: no limit */
 	uint32_t per_second; /* calls that begin; 0: no limit; at most 10^9 */
 	uint32_t burst;      /* of those, at once; 0: 1 */
-	/* Calls above a limit wait their turn, so many of them; those above that, and at a server those that
-	 * do not wait, end RESOURCE_EXHAUSTED. 0: a server's do not wait, of a client's 1000 do;
-	 * UINT32_MAX: none waits. */
+	/* Calls above a limit wait their turn, so many of them; those above that, and at a server
+	 * those that do not wait, end RESOURCE_EXHAUSTED. 0: a server's do not wait, of a
+	 * client's 1000 do; UINT32_MAX: none waits. */
 	uint32_t queue;
-	/* Server: what a refused client is told with grpc-retry-pushback-ms [R-5] when max_calls was met (of
-	 * per_second it is told when its turn would be): 0: 1 s; below 0: nothing. */
+	/* Server: what a refused client is told with grpc-retry-pushback-ms [R-5] when max_calls
+	 * was met (of per_second it is told when its turn would be): 0: 1 s; below 0: nothing. */
 	minirpc_time pushback;
 	void *reserved[4]; /* leave 0 */
 };

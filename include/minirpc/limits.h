@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one connection, and what comes over it, may cost. Zero means the default in the comment; each
- * breach is counted by name.
+/* What one connection, and what comes over it, may cost. Zero means the default in the comment;
+ * each breach is counted by name.
  *
  * A bad message costs its call, abuse costs its connection (GOAWAY ENHANCE_YOUR_CALM), nothing
  * costs the process. */
@@ -14,41 +14,48 @@ extern "C" {
 #endif
 
 struct minirpc_conn_limits {
-	uint32_t max_streams;   /* server: calls at once on a connection, counted until the handler
-				   ends; 100 */
-	uint32_t stream_window; /* receive credit of a call, bytes; 1 MiB; from 1 KiB to 2^31-1 */
-	uint32_t conn_window;   /* receive credit of a connection, bytes; 16 MiB; from 65535 to
-				   2^31-1 */
+	uint32_t max_streams;   /* server: calls at once, until their handler ends them; 100 */
+	uint32_t stream_window; /* receive credit of a call, bytes; 1 MiB; 1 KiB to 2^31-1 */
+	uint32_t conn_window;   /* ... of a connection; 16 MiB; 65535 to 2^31-1 */
+
 	uint32_t max_header_bytes;  /* sum of name + value + 32 of one header block [M-5]; 16 KiB */
 	uint32_t max_header_fields; /* 128; "-bin" values joined by commas count each */
 	uint32_t max_continuations; /* CONTINUATION frames in one block; 8 */
 	uint32_t max_header_wire;   /* compressed bytes of one block; 64 KiB */
-	uint32_t resets_burst;      /* server: RST_STREAM received: this many at once, ... 200 */
-	uint32_t resets_per_second; /* ... refilled at this rate, +1 for each call that ran to its
-				       end; 33 */
-	uint32_t errors_burst;      /* streams that we had to reset for the peer's errors; 200 */
+
+	/* Server: RST_STREAM received: so many at once, refilled at this rate, and by one for each
+	 * call that ran to its end. */
+	uint32_t resets_burst;      /* 200 */
+	uint32_t resets_per_second; /* 33 */
+	/* Streams that we had to reset for the peer's errors, in the same way. */
+	uint32_t errors_burst;      /* 200 */
 	uint32_t errors_per_second; /* 20 */
 	uint32_t empty_data;        /* empty DATA frames in a row; 100 */
-	uint32_t tiny_data_frames;  /* server: so many DATA frames ... 1000 */
-	uint32_t tiny_data_average; /* ... must hold so many bytes on average, and one that ends a
-				       message counts as if it did; 16 (1: only empty ones are too
-				       small) */
-	uint32_t priority_per_stream; /* server: PRIORITY frames for each call, and as many to begin
-					 with; 100 */
-	uint32_t updates_per_data;    /* WINDOW_UPDATE frames for each DATA frame that we sent, and
-					 for each call; as many to begin with; 10 */
-	uint32_t control_burst; /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE and unknown frames, and
-				   streams refused, beyond what DATA, requests and time (10/s)
-				   explain; 1000 */
+	/* Server: so many DATA frames must hold so many bytes on average, where one that ends a
+	 * message counts as if it did (an average of 1: only empty ones are too small). */
+	uint32_t tiny_data_frames;  /* 1000 */
+	uint32_t tiny_data_average; /* 16 */
+	/* Server: PRIORITY frames for each call, and as many to begin with; 100. */
+	uint32_t priority_per_stream;
+	/* WINDOW_UPDATE frames for each DATA frame that we sent, and for each call; as many to
+	 * begin with; 10. */
+	uint32_t updates_per_data;
+	/* PING, SETTINGS, PRIORITY, WINDOW_UPDATE and unknown frames, and streams refused, beyond
+	 * what DATA, requests and time (10/s) explain; 1000. */
+	uint32_t control_burst;
 	uint32_t control_queue; /* control frames waiting to be sent before we stop reading; 100 */
 	uint32_t unsent_bytes;  /* bytes waiting for the socket before we stop reading; 256 KiB */
-	uint32_t max_decode_depth; /* protobuf: messages inside each other; 100; at most 1000 (a KiB
-				      of stack each) */
-	uint32_t max_decode_bytes; /* protobuf: what a decoded message may take is 64 KiB + 32 x its
-				      length, at most this; 64 MiB; from 64 KiB to 1 GiB */
-	uint32_t max_assembly; /* bytes of messages that are coming in and are larger than half a
-				  stream_window, of all calls of a connection; one may always come in, the
-				  next wait with a window full of theirs until there is room; 16 MiB */
+
+	/* Protobuf: messages inside each other; 100; at most 1000 (a KiB of stack each). */
+	uint32_t max_decode_depth;
+	/* Protobuf: what a decoded message may take is 64 KiB + 32 x its length, at most this; 64
+	 * MiB; 64 KiB to 1 GiB. */
+	uint32_t max_decode_bytes;
+	/* Bytes of messages that are coming in and are larger than half a stream_window, of all
+	 * calls of a connection; one may always come in, the next wait with a window full of
+	 * theirs until there is room; 16 MiB. */
+	uint32_t max_assembly;
+
 	minirpc_time handshake_time;   /* TLS + preface + SETTINGS; 10 s */
 	minirpc_time header_time;      /* from HEADERS to END_HEADERS; 10 s */
 	minirpc_time write_stall_time; /* bytes waiting and none leaving; 30 s */
@@ -57,17 +64,19 @@ struct minirpc_conn_limits {
 
 /* PINGs that find out whether the other end is still there, and what we take of its PINGs. */
 struct minirpc_keepalive {
-	minirpc_time
-		time; /* after so long without a byte from the peer we ask. Client: 0: never; below
-				 10 s counts as 10 s [K-1]. Server: 0: 2 h; below 1 s counts as 1 s; MINIRPC_NEVER: never [K-2] */
-	minirpc_time
-		timeout; /* without an answer for so long the connection is given up; 0: 20 s. Also
-				 TCP_USER_TIMEOUT, while `time` is set [A18] */
+	/* After so long without a byte from the peer we ask. Client: 0: never; below 10 s counts as
+	 * 10 s [K-1]. Server: 0: 2 h; below 1 s counts as 1 s; MINIRPC_NEVER: never [K-2]. */
+	minirpc_time time;
+	/* Without an answer for so long the connection is given up; 0: 20 s. Also TCP_USER_TIMEOUT,
+	 * while `time` is set [A18]. */
+	minirpc_time timeout;
 	bool without_calls; /* client: ask also while no call is open */
+
 	/* Server: what is taken of a client [K-3]. */
-	minirpc_time min_interval; /* between its PINGs; 0: 5 min; < 0: any PING is taken. Without
-				      calls 2 h, unless ... */
-	bool permit_without_calls; /* ... this is set */
+
+	/* Between its PINGs; 0: 5 min, and without calls 2 h; < 0: any PING is taken. */
+	minirpc_time min_interval;
+	bool permit_without_calls; /* min_interval goes for connections without calls as well */
 	void *reserved[2];         /* leave 0 */
 };
 
@@ -106,16 +115,17 @@ struct minirpc_conn_counts {
 	uint64_t accept_pauses;       /* server: no descriptor or memory to accept with */
 	uint64_t overflowed_replays;  /* channel: calls over max_replay */
 	uint64_t missing_te;          /* requests without "te: trailers" [W-3] */
-	uint64_t forgotten_calls;     /* the peer left and the handler has not ended its call for a
-				     minute (found within two) */
-	uint64_t closed_pings;        /* server: too many PINGs [K-3] */
-	uint64_t closed_keepalive;    /* a PING was not answered */
+	/* The peer left, and the handler has not ended its call for a minute (found within two). */
+	uint64_t forgotten_calls;
+	uint64_t closed_pings;     /* server: too many PINGs [K-3] */
+	uint64_t closed_keepalive; /* a PING was not answered */
 
 	/* Server: turned away at the door. */
 	uint64_t refused_admissions; /* by the admission hook */
 	uint64_t refused_calls;      /* over max_calls */
-	uint64_t refused_memory;     /* over max_memory; also a message that found no room in it, as it
-					came in, inflated or decoded (and any minirpc_call_alloc) */
+	/* Over max_memory; also a message that found no room in it, as it came in, inflated or
+	 * decoded (and any minirpc_call_alloc). */
+	uint64_t refused_memory;
 
 	/* Channel: more than one attempt. */
 	uint64_t retries;             /* by a retry policy */

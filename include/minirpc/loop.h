@@ -40,9 +40,10 @@ enum {
 };
 
 /* Five hooks bring any loop. All are called on the loop's thread only: a post from another thread
- * comes through a descriptor that is watched like any other. They are also called from inside verbs
- * (a send outside of a turn asks for one by wake_at), and `watch` already by minirpc_loop_new, before
- * you have the loop. A hook only notes; it must not call back into the library. */
+ * comes through a descriptor that is watched like any other. They are also called from inside
+ * verbs (a send outside of a turn asks for one by wake_at), and `watch` already by
+ * minirpc_loop_new, before you have the loop. A hook only notes; it must not call back into the
+ * library. */
 struct minirpc_loop_hooks {
 	/* Starts watching fd, level-triggered, for the MINIRPC_READ / MINIRPC_WRITE bits in events
 	 * (0: none for now). When they come true call minirpc_loop_ready(loop, watch, bits), then,
@@ -64,18 +65,18 @@ struct minirpc_loop_hooks {
 };
 
 struct minirpc_loop_options {
-	struct ev_loop *ev; /* run on this libev loop, which must outlive ours. Our sockets and
-			       timers keep its ev_run going, an idle minirpc_loop does not */
+	/* Run on this libev loop, which must outlive ours. Our sockets and timers keep its ev_run
+	 * going, an idle minirpc_loop does not. */
+	struct ev_loop *ev;
 	const struct minirpc_loop_hooks *hooks; /* run on any other loop; copied */
 	void *hooks_user;
 	bool manual;        /* no descriptors; time comes by minirpc_loop_advance and starts at 0 */
 	minirpc_log_fn log; /* where log lines go; NULL: nowhere */
 	void *log_user;
-	enum minirpc_log_level
-		log_level; /* lines above this level are not made; default: errors only */
-	unsigned poll_before_sleep_us; /* own loop: spin this long before sleeping, for latency.
-					  Default 0, at most 1000 */
-	void *reserved[6];             /* leave 0 */
+	enum minirpc_log_level log_level; /* lines above it are not made; 0: errors only */
+	/* Own loop: microseconds to spin before sleeping, for latency; 0: none; at most 1000. */
+	unsigned poll_before_sleep_us;
+	void *reserved[6]; /* leave 0 */
 };
 
 /* Makes a loop. Returns 0, -ENOMEM, -EMFILE or -ENFILE (no descriptor left), -EINVAL (more than one
@@ -110,8 +111,8 @@ MINIRPC_API int minirpc_loop_post(minirpc_loop *loop, void (*fn)(void *user), vo
 /* The time of the current turn on the loop's clock. */
 MINIRPC_API minirpc_time minirpc_loop_now(const minirpc_loop *loop);
 
-/* One line to the loop's log, as the library's own: dropped above its level, cut at 512 bytes, with control
- * characters and bytes above 0x7E escaped. */
+/* One line to the loop's log, as the library's own: dropped above its level, cut at 512 bytes,
+ * with control characters and bytes above 0x7E escaped. */
 MINIRPC_API void minirpc_loop_log(const minirpc_loop *loop, enum minirpc_log_level level,
 				  const char *line);
 

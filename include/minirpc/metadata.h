@@ -9,11 +9,11 @@
  *		{ 0 },
  *	}
  *
- * To read metadata that came in, ask the struct minirpc_metadata that an event hands you. Keys are
- * lower case (0-9 a-z _ - .); a key that ends in "-bin" carries any bytes (base64 on the wire, plain
- * bytes here), any other key carries printable ASCII without a space at either end. A key may
- * repeat; order is kept. Names that gRPC or HTTP/2 keep for themselves are refused: "grpc-...",
- * ":...", te, content-type, content-length, user-agent, host, connection, keep-alive,
+ * To read metadata that came in, ask the struct minirpc_metadata that an event hands you. Keys
+ * are lower case (0-9 a-z _ - .); a key that ends in "-bin" carries any bytes (base64 on the
+ * wire, plain bytes here), any other key carries printable ASCII without a space at either end. A
+ * key may repeat; order is kept. Names that gRPC or HTTP/2 keep for themselves are refused:
+ * "grpc-...", ":...", te, content-type, content-length, user-agent, host, connection, keep-alive,
  * transfer-encoding, upgrade, trailer, proxy-connection. [M-1 to M-4] */
 #ifndef MINIRPC_METADATA_H
 #define MINIRPC_METADATA_H

@@ -26,8 +26,8 @@ typedef struct minirpc_server minirpc_server;
 
 struct minirpc_use; /* interceptor.h */
 
-/* What is known of a request before it costs anything: its headers are in, not a byte of its body is
- * kept, and nobody else has heard of it. Valid during the hook. */
+/* What is known of a request before it costs anything: its headers are in, not a byte of its body
+ * is kept, and nobody else has heard of it. Valid during the hook. */
 struct minirpc_admission {
 	minirpc_server *server;
 	const char *path, *authority, *peer;
@@ -35,12 +35,14 @@ struct minirpc_admission {
 	minirpc_time timeout;                        /* MINIRPC_NEVER: none */
 	size_t open_calls, open_connections, memory; /* of the server, now */
 	const struct minirpc_conn_counts *counts;
-	const char
-		*text; /* to set when it is refused: for the client; static, or alive until the next
-				  admission */
-	minirpc_time
-		pushback; /* to set when it is refused: > 0: another attempt is welcome after so long, < 0: is
-				  not welcome; 0: nothing is said [R-5] */
+
+	/* To set when it is refused. */
+
+	/* For the client; static, or alive until the next admission; NULL: none. */
+	const char *text;
+	/* Another attempt is welcome after so long; below 0: is not welcome; 0: nothing is said
+	 * [R-5]. */
+	minirpc_time pushback;
 };
 
 struct minirpc_server_options {
@@ -49,40 +51,40 @@ struct minirpc_server_options {
 	size_t max_send_message;    /* bytes of one response; 0: 2^32-1 */
 	size_t send_queue;          /* bytes that wait in one call before -EAGAIN; 0: 64 KiB */
 	uint32_t max_connections;   /* more are accepted, closed at once and counted; 0: 10000 */
-	const struct minirpc_compressor *const
-		*compressors;    /* to accept and to choose from besides gzip and deflate; ended
-				    by NULL, 12 at most; each stays yours, and valid */
-	bool only_compressors;   /* those alone, without gzip and deflate; with NULL: nothing is
-				    accepted */
-	const char *compression; /* of responses, where the client accepts it: "gzip"; NULL: none;
-				    see minirpc_call_set_compression */
+	/* To accept and to choose from besides gzip and deflate; ended by NULL, 12 at most; each
+	 * stays yours, and valid. */
+	const struct minirpc_compressor *const *compressors;
+	bool only_compressors; /* those alone; with NULL: nothing is accepted */
+	/* Of responses, where the client accepts it: "gzip"; NULL: none; see
+	 * minirpc_call_set_compression. */
+	const char *compression;
 	struct minirpc_conn_limits limits;
 
-	const struct minirpc_use
-		*interceptors; /* for every call, see interceptor.h; ended by an empty entry */
+	/* For every call, see interceptor.h; ended by an empty entry. */
+	const struct minirpc_use *interceptors;
 
-	/* Admission (the tap): called for each request whose headers are good. OK lets it in; any other
-	 * code is the answer, at next to no cost. Do not call the library from it, but for what looks at
-	 * metadata and counts. */
+	/* Admission (the tap): called for each request whose headers are good. OK lets it in; any
+	 * other code is the answer, at next to no cost. Do not call the library from it, but for
+	 * what looks at metadata and counts. NULL: everybody comes in. */
 	enum minirpc_code (*admit)(struct minirpc_admission *request, void *user);
 	void *admit_user;
-	size_t max_calls; /* open at once, of all connections; more are answered RESOURCE_EXHAUSTED with
-			      grpc-retry-pushback-ms; 0: no limit but max_streams of each connection */
-	size_t max_memory; /* bytes held by calls, their queues and decoded messages; above it new calls are
-			      answered RESOURCE_EXHAUSTED with grpc-retry-pushback-ms, and what runs gets no
-			      more. Not counted: the message of a stream that is being handled, of which a
-			      loop has one at a time, within limits.max_decode_bytes; what a connection
-			      itself takes. 0: no limit */
-	minirpc_time
-		shed_pushback; /* what grpc-retry-pushback-ms says then; 0: 1 s; < 0: nothing */
+	/* Open at once, of all connections; more are answered RESOURCE_EXHAUSTED with
+	 * grpc-retry-pushback-ms; 0: no limit but max_streams of each connection. */
+	size_t max_calls;
+	/* Bytes held by calls, their queues and decoded messages; above it new calls are answered
+	 * RESOURCE_EXHAUSTED with grpc-retry-pushback-ms, and what runs gets no more. Not
+	 * counted: the message of a stream that is being handled, of which a loop has one at a
+	 * time, within limits.max_decode_bytes; what a connection itself takes. 0: no limit. */
+	size_t max_memory;
+	minirpc_time shed_pushback; /* what that field says then; 0: 1 s; below 0: nothing */
 
-	const char *const *
-		hand_down; /* keys of metadata that calls with .parent inherit, all values of each;
-			      copied; ended by NULL; NULL: "dry-run", "traceparent", "tracestate" */
+	/* Keys of metadata that calls with .parent inherit, all values of each; ended by NULL;
+	 * NULL: "dry-run", "traceparent", "tracestate". */
+	const char *const *hand_down;
 
 	struct minirpc_keepalive keepalive;    /* [K-2, K-3] */
 	minirpc_time max_connection_idle;      /* without calls; 0: no limit [G-3] */
-	minirpc_time max_connection_age;       /* +-10 %; 0: no limit */
+	minirpc_time max_connection_age;       /* give or take 10 %; 0: no limit */
 	minirpc_time max_connection_age_grace; /* for its calls after that; 0: no limit */
 	void *reserved[6];                     /* leave 0 */
 };
@@ -90,39 +92,41 @@ struct minirpc_server_options {
 struct minirpc_listen_options {
 	bool reuse_port;           /* SO_REUSEPORT: several servers share one port */
 	bool only_ipv6;            /* "[::]:port" does not take IPv4 */
-	int backlog;               /* 0: 1024 */
+	int backlog;               /* connections that the kernel lets wait; 0: 1024 */
 	unsigned accepts_per_turn; /* the rest waits for the next turn; 0: 64 */
-	minirpc_time accept_pause; /* without descriptors or memory: one peer is turned away, then
-				      nobody is accepted for so long; 0: 100 ms */
+	/* Without descriptors or memory: one peer is turned away, then nobody is accepted for so
+	 * long; 0: 100 ms. */
+	minirpc_time accept_pause;
 	uint16_t *ret_port; /* where to put the port that was bound, for port 0; may be NULL */
 	char *error;        /* a sentence about what failed; may be NULL */
-	size_t error_size;
-	void *reserved[4]; /* leave 0 */
+	size_t error_size;  /* bytes that error has room for */
+	void *reserved[4];  /* leave 0 */
 };
 
-/* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL (no
- * loop, limits out of range, a time below 0, TLS without a certificate, an unknown compression, a key to
- * hand down that minirpc_call_open would not take), -ENOMEM. */
+/* Makes a server that does not listen yet. Everything in options is copied. Returns 0, -EINVAL
+ * (no loop, limits out of range, a time below 0, TLS without a certificate, an unknown
+ * compression, a key to hand down that minirpc_call_open would not take), -ENOMEM. */
 MINIRPC_API int minirpc_server_new(minirpc_server **ret_server, minirpc_loop *loop,
 				   const struct minirpc_server_options *options);
 
-/* Frees: listeners close, connections close at once, and the handles of open calls are gone when this
- * returns, without an on_end. Use minirpc_server_drain or minirpc_server_stop before, for a polite
- * end. NULL is fine. May be called from a callback. Returns NULL. */
+/* Frees: listeners close, connections close at once, and the handles of open calls are gone when
+ * this returns, without an on_end. Use minirpc_server_drain or minirpc_server_stop before, for a
+ * polite end. NULL is fine. May be called from a callback. Returns NULL. */
 MINIRPC_API minirpc_server *minirpc_server_free(minirpc_server *server);
 
 /* Adds a method as bytes; generated code does this through typed.h. For each call
- * events->on_headers is the first event, with this user pointer; minirpc_call_listen gives the call
- * another table or pointer. `drop` (may be NULL) is called with user when the server is freed.
- * method, path and events must stay valid as long as the server. Returns 0, -EEXIST (path is
- * taken), -EINVAL (path not "/service/method", what is no subtype, no events), -ENOMEM; then drop is not called. */
+ * events->on_headers is the first event, with this user pointer; minirpc_call_listen gives the
+ * call another table or pointer. `drop` (may be NULL) is called with user when the server is
+ * freed. method, path and events must stay valid as long as the server. Returns 0, -EEXIST (path
+ * is taken), -EINVAL (path not "/service/method", what is no subtype, no events), -ENOMEM; then
+ * drop is not called. */
 MINIRPC_API int minirpc_server_add(minirpc_server *server, const struct minirpc_method *method,
 				   const struct minirpc_call_events *events, void *user,
 				   void (*drop)(void *user));
 
-/* Takes every call whose path nobody else has, of any content subtype: for proxies. The method of such a call
- * streams both ways. Once for a server. What a path's own method does not speak is still refused. Errors as
- * minirpc_server_add; -EEXIST: there is one. */
+/* Takes every call whose path nobody else has, of any content subtype: for proxies. The method of
+ * such a call streams both ways. Once for a server. What a path's own method does not speak is
+ * still refused. Errors as minirpc_server_add; -EEXIST: there is one. */
 MINIRPC_API int minirpc_server_add_fallback(minirpc_server *server,
 					    const struct minirpc_call_events *events, void *user,
 					    void (*drop)(void *user));
@@ -132,11 +136,12 @@ MINIRPC_API int minirpc_server_add_fallback(minirpc_server *server,
 MINIRPC_API void minirpc_server_remove(minirpc_server *server, const char *path);
 
 /* Listens on an address: "host:port", "[::1]:port", ":port" or "*:port" (any), "unix:/path",
- * "unix-abstract:name". A name means every address it resolves to, all on one and the same port, port
- * 0 included. May be called several times, also while running. Name resolution blocks. Returns 0,
- * -EINVAL (also: a pause below 0), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOENT (no such name),
- * -EAGAIN (the name servers do not answer), -EMFILE, -ENOMEM, -ESHUTDOWN (draining or stopped) and
- * what else the system says. */
+ * "unix-abstract:name". A name means every address it resolves to, all on one and the same port,
+ * port 0 included. May be called several times, also while running. Name resolution blocks.
+ *
+ * Returns 0, -EINVAL (also: a pause below 0), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOENT (no
+ * such name), -EAGAIN (the name servers do not answer), -EMFILE, -ENOMEM, -ESHUTDOWN (draining or
+ * stopped) and what else the system says. */
 MINIRPC_API int minirpc_server_listen(minirpc_server *server, const char *address,
 				      const struct minirpc_listen_options *options);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Service config: what the owner of a service tells its clients about calling it: how long a method may
- * take, whether and how it is repeated, how calls are spread. As JSON, the same that every gRPC library
- * reads, or as C structs:
+/* Service config: what the owner of a service tells its clients about calling it: how long a
+ * method may take, whether and how it is repeated, how calls are spread. As JSON, the same that
+ * every gRPC library reads, or as C structs:
  *
- *	.service_config_json = "{ \"methodConfig\": [ { \"name\": [ { \"service\": \"rpc.Cache\", \"method\": \"Get\" } ],"
- *			       "  \"timeout\": \"0.5s\","
- *			       "  \"retryPolicy\": { \"maxAttempts\": 4, \"initialBackoff\": \"0.1s\","
- *			       "    \"maxBackoff\": \"1s\", \"backoffMultiplier\": 2,"
- *			       "    \"retryableStatusCodes\": [ \"UNAVAILABLE\" ] } } ] }"
+ *	.service_config_json =
+ *		"{ \"methodConfig\": [ {"
+ *		"  \"name\": [ { \"service\": \"rpc.Cache\", \"method\": \"Get\" } ],"
+ *		"  \"timeout\": \"0.5s\","
+ *		"  \"retryPolicy\": {"
+ *		"    \"maxAttempts\": 4, \"initialBackoff\": \"0.1s\", \"maxBackoff\": \"1s\","
+ *		"    \"backoffMultiplier\": 2, \"retryableStatusCodes\": [ \"UNAVAILABLE\" ] } } ] }"
  *
  *	.service_config = &(struct minirpc_service_config){
  *		.methods = (const struct minirpc_method_config[]){ {
@@ -23,8 +25,8 @@
  *		.method_count = 1,
  *	}
  *
- * The config that a resolver brings goes before the application's. A config with a mistake is refused
- * as a whole, with the path of the mistake, and the one before stays in force [L-8]. */
+ * The config that a resolver brings goes before the application's. A config with a mistake is
+ * refused as a whole, with the path of the mistake, and the one before stays in force [L-8]. */
 #ifndef MINIRPC_SERVICE_CONFIG_H
 #define MINIRPC_SERVICE_CONFIG_H
 
@@ -40,9 +42,9 @@ extern "C" {
 
 /* Another attempt after a failure. */
 struct minirpc_retry_policy {
-	unsigned
-		max_attempts; /* with the first one; at least 2, above 5 counts as 5 (or the channel's
-				  max_attempts) */
+	/* With the first one; at least 2; above 5, or the channel's max_attempts, counts as
+	 * that. */
+	unsigned max_attempts;
 	minirpc_time initial_backoff; /* above 0 */
 	minirpc_time max_backoff;     /* above 0 */
 	double backoff_multiplier;    /* above 0 */
@@ -51,13 +53,13 @@ struct minirpc_retry_policy {
 
 /* Several attempts at once; the first good answer wins. */
 struct minirpc_hedging_policy {
-	unsigned max_attempts; /* at least 2, above 5 counts as 5 (or the channel's max_attempts) */
+	unsigned max_attempts; /* as above */
 	minirpc_time delay;    /* between them; 0: all at once */
 	uint32_t codes; /* statuses that do not end the call: the next attempt goes out at once */
 };
 
-/* What goes for some methods. A method takes its config from the entry that names it, else from the one that
- * names its service, else from the one that names nothing. */
+/* What goes for some methods. A method takes its config from the entry that names it, else from
+ * the one that names its service, else from the one that names nothing. */
 struct minirpc_method_config {
 	const char *service;  /* "rpc.Cache"; NULL: every service */
 	const char *method;   /* "Get"; NULL: every method of the service */
@@ -81,9 +83,9 @@ struct minirpc_service_config {
 	const char *health_service;        /* healthCheckConfig.serviceName; NULL: none */
 };
 
-/* Reads JSON and says what is wrong with it, without a channel: for tools and tests. Returns 0; -EINVAL
- * and a sentence in error, "methodConfig[0].retryPolicy.maxAttempts: must be at least 2" (error may be
- * NULL); -E2BIG (over 64 KiB, or nested deeper than 32; with a sentence); -ENOMEM. */
+/* Reads JSON and says what is wrong with it, without a channel: for tools and tests. Returns 0;
+ * -EINVAL and a sentence in error, "methodConfig[0].retryPolicy.maxAttempts: must be at least 2"
+ * (error may be NULL); -E2BIG (over 64 KiB, or nested deeper than 32; with a sentence); -ENOMEM. */
 MINIRPC_API int minirpc_service_config_check(const char *json, char *error, size_t error_size);
 
 #ifdef __cplusplus

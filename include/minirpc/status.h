@@ -44,10 +44,11 @@ enum minirpc_code {
 
 struct minirpc_status {
 	enum minirpc_code code;
-	const char *message; /* UTF-8; NULL or "" when there is none. Never NULL in what the library
-				hands out. */
-	const void *details; /* a serialized google.rpc.Status (grpc-status-details-bin), or NULL; see
-				error_details.h */
+	/* UTF-8; NULL or "" when there is none. Never NULL in what the library hands out. */
+	const char *message;
+	/* A serialized google.rpc.Status (grpc-status-details-bin), or NULL; see
+	 * error_details.h. */
+	const void *details;
 	size_t details_len;
 	void *owned; /* for minirpc_status_copy and _clear; leave it 0 */
 };

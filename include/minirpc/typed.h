@@ -31,15 +31,16 @@
  * What call.h can do with a minirpc_call goes for these too: metadata, pause, deadline, compression
  * (minirpc_call_set_compression(rpc_cache_get_call(callee), "gzip"), before it replies).
  *
- * Messages that arrive are checked against their descriptor (wire format, nesting at most 100, UTF-8
- * without NUL in strings, required fields) before protobuf-c sees them, then decoded into zeroed
- * memory with a budget of 64 KiB + 32 times the message's length, at most 64 MiB. What fails costs
- * the call: INTERNAL, or RESOURCE_EXHAUSTED for the budget and for lack of memory [W-16]. A stream's
- * handler hears of it by on_end, with that status, and then ends the call as if the peer had left.
+ * Messages that arrive are checked against their descriptor (wire format, nesting at most 100,
+ * UTF-8 without NUL in strings, required fields) before protobuf-c sees them, then decoded into
+ * zeroed memory with a budget of 64 KiB + 32 times the message's length, at most 64 MiB (both are
+ * options, see max_decode_ in limits.h). What fails costs the call: INTERNAL, or
+ * RESOURCE_EXHAUSTED for the budget and for lack of memory [W-16]. A stream's handler hears of it
+ * by on_end, with that status, and then ends the call as if the peer had left.
  *
- * How long a message lives: the request of a unary or server-streaming method until its handler ends
- * the call; every other message during its event; the response of a _wait call is yours, free it with
- * x__free_unpacked(response, NULL). */
+ * How long a message lives: the request of a unary or server-streaming method until its handler
+ * ends the call; every other message during its event; the response of a _wait call is yours,
+ * free it with x__free_unpacked(response, NULL). */
 #ifndef MINIRPC_TYPED_H
 #define MINIRPC_TYPED_H
 
@@ -114,8 +115,8 @@ struct minirpc_stream_ops {
 };
 
 /* Opens a stream. request: for a method with one request, which is sent and our side ended; NULL
- * for client streaming. The table `events` of events_size bytes is copied. Errors as minirpc_unary.
- */
+ * for client streaming. The table `events` of events_size bytes is copied. Errors as
+ * minirpc_unary. */
 MINIRPC_API int minirpc_stream_open(minirpc_call **ret_call, minirpc_channel *channel,
 				    const struct minirpc_typed_method *method,
 				    const ProtobufCMessage *request,
@@ -129,16 +130,16 @@ MINIRPC_API int minirpc_stream_listen(minirpc_call *call, const struct minirpc_t
 				      const struct minirpc_stream_ops *ops, const void *events,
 				      size_t events_size, void *user);
 
-/* Sends one message of either end, by the send rule of minirpc_call_send. Packs straight into the
- * call's queue. Returns its errors, or -EINVAL for a struct that was never initialised (X__INIT).
- */
+/* Sends one message of either end, by the send rule of minirpc_call_send. Packs straight into
+ * the call's queue. Returns its errors, or -EINVAL for a struct that was never initialised
+ * (X__INIT). */
 MINIRPC_API int minirpc_typed_send(minirpc_call *call, const ProtobufCMessage *message);
 
 /* Server: sends the one response and ends the call with OK. The call is given back in any case;
  * when the response could not be taken it ends with RESOURCE_EXHAUSTED (no memory, too large)
- * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE (the call was over), -EPROTO (the response was sent
- * before), or -EINVAL and INTERNAL for a struct that was never initialised, -EIO and INTERNAL when it
- * could not be compressed. */
+ * instead. Returns 0, -ENOMEM, -EMSGSIZE, -EPIPE (the call was over), -EPROTO (the response was
+ * sent before), or -EINVAL and INTERNAL for a struct that was never initialised, -EIO and
+ * INTERNAL when it could not be compressed. */
 MINIRPC_API int minirpc_typed_reply(minirpc_call *call, const ProtobufCMessage *response);
 
 /* ---- Server ---- */
