@@ -565,7 +565,7 @@ def what_hangs_is_told_that_nobody_waits(bench):
 def the_talk(bench):
     if bench.has_asan:
         raise Skip('the sanitizer keeps what is freed, and one step looks at memory')
-    done = subprocess.run([f'{TOP}/examples/run', '--talk'], capture_output=True, timeout=120, env=dict(os.environ, BUILD=bench.build))
+    done = subprocess.run([f'{TOP}/examples/run', '--talk'], capture_output=True, timeout=600, env=dict(os.environ, BUILD=bench.build))
     if done.returncode != 0:
         raise Wrong(done.stdout.decode(errors='replace')[-3000:])
     contains(done.stdout.decode(), '-- all of it worked', ' 0 failed, ')

@@ -473,7 +473,7 @@ transparent proxy of `examples/proxy.c` in front of it, clear text.
 
 Not run: cacheable_unary (a proxy that caches GET; no client has it any more), the cases with cloud credentials (compute_engine_creds,
 service_account_creds, jwt_token_creds, oauth2_auth_token, per_rpc_creds, google_default_credentials: their servers fill in a user name
-that only Google's do, and call credentials, fact N-4, come later), xDS, ALTS and grpclb."""
+that only Google's do), xDS, ALTS and grpclb."""
 
 
 def write_document(report):
