@@ -468,7 +468,7 @@ suite, against the programs of other families and against each other, with the o
 against ourselves. `./test/run` does so with grpc-go and grpcio in CI and with all with `--all`; on grpcio, which has no interop
 programs on PyPI, they are ours (`grpcio_peer.py`). "nothing is left" means that after all cases our
 server answered an ordinary call, had no call or connection open and none forgotten, and ended cleanly. half_duplex, response_intervals
-and unsupported_type are ours: duties of a server that no case of the suite asks for. "proxy > libminirpc" is our server with the
+and unsupported_type are ours: duties of a server that no case of the suite asks for. "> proxy > libminirpc" is our server with the
 transparent proxy of `examples/proxy.c` in front of it, clear text.
 
 Not run: cacheable_unary (a proxy that caches GET; no client has it any more), the cases with cloud credentials (compute_engine_creds,
