@@ -17,7 +17,7 @@ static minirpc_auth *auth;
 static struct {
 	unsigned checks;
 	minirpc_auth_request *last;
-	bool at_once;
+	bool at_once, frees; /* frees: the server, from inside check */
 	char path[64];
 	size_t certificate_len;
 } asked;
@@ -44,6 +44,8 @@ static void check(minirpc_auth_request *request, void *user)
 	snprintf(asked.path, sizeof asked.path, "%s", minirpc_call_path(call));
 	if (minirpc_call_peer_certificate(call, &asked.certificate_len) == NULL)
 		asked.certificate_len = 0;
+	if (asked.frees)
+		pair.server = minirpc_server_free(pair.server);
 	if (!asked.at_once)
 		return;
 	if (who != NULL)
@@ -245,6 +247,23 @@ START_TEST(a_call_that_is_over_does_not_need_its_answer_any_more)
 }
 END_TEST
 
+START_TEST(a_check_may_free_the_server_and_answer_now_or_later)
+{
+	struct probe probe;
+
+	asked.at_once = _i == 0;
+	asked.frees = true;
+	call_with(&probe, &who_method, "Bearer alices");
+	ck_assert_uint_eq(asked.checks, 1);
+	ck_assert_uint_eq(who.calls, 0);
+	ck_assert_int_eq(probe.ends, 1);
+	if (asked.at_once)
+		return;
+	ck_assert_ptr_null(minirpc_auth_call(asked.last));
+	minirpc_auth_accept(asked.last, "alice");
+}
+END_TEST
+
 START_TEST(secrets_are_compared_whole)
 {
 	ck_assert(minirpc_secret_equals("abc", "abc"));
@@ -343,6 +362,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_answer_may_come_later_and_only_that_call_waits);
 	tcase_add_test(t, the_answer_may_be_any_status_but_ok);
 	tcase_add_test(t, a_call_that_is_over_does_not_need_its_answer_any_more);
+	tcase_add_loop_test(t, a_check_may_free_the_server_and_answer_now_or_later, 0, 2);
 	tcase_add_test(t, secrets_are_compared_whole);
 	tcase_add_test(t, at_a_client_it_asks_nobody);
 	tcase_add_test(t, a_check_sees_the_clients_certificate);

@@ -24,6 +24,7 @@ static struct {
 	minirpc_credentials_request *last;
 	const char *at_once; /* a token; NULL: later */
 	minirpc_time lifetime;
+	bool frees, cancels; /* from inside get: the channel; the call, where it is known */
 	char path[64], authority[64];
 } asked;
 
@@ -39,6 +40,10 @@ static void get(minirpc_credentials_request *request, void *user)
 		snprintf(asked.authority, sizeof asked.authority, "%s",
 			 minirpc_call_authority(call));
 	}
+	if (asked.frees)
+		pair.channel = minirpc_channel_free(pair.channel);
+	if (asked.cancels && call != NULL)
+		minirpc_call_cancel(call);
 	if (asked.at_once != NULL)
 		minirpc_credentials_answer_bearer(request, asked.at_once, asked.lifetime);
 }
@@ -612,6 +617,25 @@ START_TEST(a_call_that_is_cancelled_just_before_does_not_spoil_the_answer)
 }
 END_TEST
 
+START_TEST(a_channel_may_be_freed_and_a_call_be_cancelled_by_whoever_is_asked)
+{
+	struct probe probe;
+
+	make(_i % 2 == 1, false);
+	asked.at_once = _i < 4 ? SECRET : NULL;
+	asked.lifetime = MINIRPC_S(10);
+	asked.frees = _i % 4 < 2;
+	asked.cancels = !asked.frees;
+	open_pair(true);
+	start(&probe);
+	ck_assert_uint_eq(asked.gets, 1);
+	ck_assert_int_eq(probe.ends, asked.cancels && _i % 2 == 1 && _i < 4 ? 1 : 0);
+	if (asked.at_once == NULL)
+		minirpc_credentials_answer_bearer(asked.last, SECRET, MINIRPC_S(10));
+	ck_assert_uint_eq(who.calls, probe.ends);
+}
+END_TEST
+
 START_TEST(what_makes_no_sense_is_refused)
 {
 	struct minirpc_credentials_options options = { 0 };
@@ -709,6 +733,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_shared_answer_that_is_no_metadata_is_not_kept);
 	tcase_add_test(t, a_call_that_leaves_does_not_take_the_others_answer_along);
 	tcase_add_loop_test(t, a_call_that_is_cancelled_just_before_does_not_spoil_the_answer, 0, 2);
+	tcase_add_loop_test(t, a_channel_may_be_freed_and_a_call_be_cancelled_by_whoever_is_asked, 0, 8);
 	tcase_add_test(t, what_makes_no_sense_is_refused);
 	tcase_add_test(t, over_tls_the_token_arrives_and_over_clear_text_it_never_leaves);
 	suite_add_tcase(s, t);
