@@ -8,6 +8,7 @@
   in it leaves something out. A block that cannot come from a file has a line before it:
   <!-- not from a file: why -->
 - A link to a file of the tree leads somewhere.
+- A test that is named (`folder:name`) is in test/folder.
 - docs/errors.md has a row for each public function that returns int, and in it each error that the function's comment
   in include/minirpc names; and no row for what does not exist.
 """
@@ -75,6 +76,18 @@ def has_all(text, wanted):
     return True
 
 
+def words_of_tests():
+    """folder of test/ -> the words in its files."""
+    words = {}
+    for folder in os.listdir('test'):
+        for where, _, names in os.walk(os.path.join('test', folder)):
+            for name in names:
+                if name.endswith(('.c', '.h', '.py')):
+                    with open(os.path.join(where, name), encoding='utf-8') as file:
+                        words.setdefault(folder, set()).update(re.findall(r'\w+', file.read()))
+    return words
+
+
 def public_functions(text):
     """name -> the errors that the comment above it names, of each function of a header that returns int. Of several
     under one comment each has all of them."""
@@ -132,6 +145,7 @@ def run():
     check(sorted(rows(sample)) == ['minirpc_a', 'minirpc_b'], 'self-test: rows')
     errors_table(check)
 
+    tests = words_of_tests()
     for path in pages():
         with open(path, encoding='utf-8') as file:
             text = file.read()
@@ -141,6 +155,8 @@ def run():
             wanted = pieces(block)
             check(wanted and any(has_all(source, wanted) for suffix in LANGUAGES[language] for source in texts.get(suffix, [])),
                   f'{path}:{line}: this block is in no file of {", ".join(FOLDERS)}')
+        for folder, name in re.findall(r'`([a-z0-9]+):(\w+)`', text):
+            check(folder not in tests or name in tests[folder], f'{path}: there is no test {folder}:{name}')
         for match in re.finditer(r'\]\(([^)#\s]+)(#[^)]*)?\)', text):
             link = match.group(1)
             if not re.match(r'[a-z]+:', link):
