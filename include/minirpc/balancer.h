@@ -65,7 +65,8 @@ struct minirpc_balancer {
 	void (*on_resolver_error)(void *self, const char *reason);
 	/* The state of a subchannel is another one than you saw (minirpc_subchannel_state tells
 	 * the first). Answer by minirpc_balancing_update. A subchannel that was lost is IDLE:
-	 * connect it, or not. */
+	 * connect it, or not; at once CONNECTING or in TRANSIENT_FAILURE when another connection
+	 * to it was on its way, or had failed [B-5]. */
 	void (*on_state)(void *self, minirpc_subchannel *subchannel,
 			 enum minirpc_channel_state state);
 	/* Which one takes this call; called often, be quick. A subchannel that is not READY is no
@@ -108,8 +109,8 @@ MINIRPC_API size_t minirpc_subchannel_open_calls(const minirpc_subchannel *subch
 /* "ipv4:10.0.0.1:5051": the connected one, or the first; valid until its state changes. Through a
  * proxy the first, or "host:port" of the target when the proxy resolves it: never the proxy. */
 MINIRPC_API const char *minirpc_subchannel_address(const minirpc_subchannel *subchannel);
-/* Why it could not be reached, with address and number of the attempt: "" once it is READY, and
- * before it was tried. */
+/* Why it could not be reached, with address and number of the attempt: "" before it was tried, and
+ * once it is READY, unless another connection to it cannot be made [B-5]. */
 MINIRPC_API const char *minirpc_subchannel_failure(const minirpc_subchannel *subchannel);
 /* Yours; NULL at first. */
 MINIRPC_API void minirpc_subchannel_set_user(minirpc_subchannel *subchannel, void *user);

@@ -81,6 +81,9 @@ struct minirpc_service_config {
 	const char *load_balancing;        /* "round_robin", see balancer.h; NULL: pick_first */
 	const char *load_balancing_config; /* its JSON object; NULL: {} */
 	const char *health_service;        /* healthCheckConfig.serviceName; NULL: none */
+	/* connectionScaling: when a server allows no more calls on the connections to it, another
+	 * one is made, up to this number [B-5] and the channel's option of that name; 0: 1. */
+	unsigned max_connections_per_subchannel;
 };
 
 /* Reads JSON and says what is wrong with it, without a channel: for tools and tests. Returns 0;

@@ -246,9 +246,20 @@ static void free_picked(struct mrpc_picked *picked)
 {
 	if (picked->call != NULL)
 		picked->call->picked = NULL;
+	mrpc_waiter_leave(&picked->waiter);
 	mrpc_task_sleep(&picked->task);
 	mrpc_list_remove(&picked->node);
 	mrpc_free(picked);
+}
+
+/* Calls that wait for room where this policy has placed them are for the next one to place. */
+static void forget_picked(struct mrpc_picked *picked)
+{
+	minirpc_call *call = mrpc_list_is_linked(&picked->waiter.node) ? picked->waiter.call : NULL;
+
+	free_picked(picked);
+	if (call != NULL)
+		mrpc_channel_wait(call->owner, call);
 }
 
 void mrpc_balancing_stop(struct minirpc_balancing *balancing)
@@ -262,7 +273,7 @@ void mrpc_balancing_stop(struct minirpc_balancing *balancing)
 		balancing->policy->stop(balancing->self);
 	give_back_all(balancing);
 	while (!mrpc_list_is_empty(&balancing->picked))
-		free_picked(mrpc_container(balancing->picked.next, struct mrpc_picked, node));
+		forget_picked(mrpc_container(balancing->picked.next, struct mrpc_picked, node));
 	unref(balancing);
 }
 
@@ -508,7 +519,33 @@ void mrpc_balancing_call_over(minirpc_call *call, enum minirpc_code code)
 	call->picked = NULL;
 	picked->call = NULL;
 	picked->code = code;
+	if (picked->balancing->policy->on_call_over == NULL) {
+		free_picked(picked); /* it was there for the queue's sake */
+		return;
+	}
+	mrpc_waiter_leave(&picked->waiter);
 	mrpc_turn_wake(call->place.turn, &picked->task);
+}
+
+void mrpc_balancing_on_returned(struct mrpc_waiter *waiter, void *user)
+{
+	minirpc_call *call = waiter->call;
+
+	mrpc_balancing_call_over(call, MINIRPC_UNAVAILABLE);
+	mrpc_channel_wait(user, call);
+}
+
+/* It waits for room [B-5]. */
+static int queue(minirpc_call *call, struct minirpc_subchannel *handle)
+{
+	struct mrpc_picked *picked;
+	int r = call->picked != NULL ? 0 : note_picked(call, handle);
+
+	if (r < 0)
+		return r;
+	picked = call->picked;
+	mrpc_subchannel_queue(handle->under, &picked->waiter, call);
+	return 0;
 }
 
 static bool was_tried(const minirpc_call *call, const minirpc_subchannel *handle)
@@ -559,6 +596,8 @@ enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, mini
 			goto failed;
 	}
 	r = mrpc_subchannel_open(handle->under, call);
+	if (r == -EAGAIN)
+		r = queue(call, handle);
 	if (r == 0)
 		return MINIRPC_PICK_COMPLETE;
 	mrpc_balancing_call_over(call, MINIRPC_UNAVAILABLE);

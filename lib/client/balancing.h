@@ -46,10 +46,11 @@ struct minirpc_balancing {
 	struct mrpc_timer timer;
 };
 
-/* One call that a policy with on_call_over wants to hear of. */
+/* One call that a policy with on_call_over wants to hear of, or that waits for room. */
 struct mrpc_picked {
 	struct mrpc_list node; /* in balancing->picked */
 	struct mrpc_task task; /* tells it */
+	struct mrpc_waiter waiter;
 	struct minirpc_balancing *balancing;
 	minirpc_call *call; /* NULL: it is over */
 	struct minirpc_subchannel *handle;
@@ -76,7 +77,7 @@ void mrpc_balancing_exit_idle(struct minirpc_balancing *balancing);
 extern const struct minirpc_balancer mrpc_attached_balancer;
 int mrpc_balancing_begin_attached(struct minirpc_balancing *balancing);
 
-/* Asks the policy and puts the call where it says. COMPLETE: it is on a connection, or over. QUEUE: it has to
+/* Asks the policy and puts the call where it says. COMPLETE: it is on a connection, waits for room on one, or is over. QUEUE: it has to
  * wait for the next update. `failed`: -ENOMEM, and nothing was done. */
 enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, minirpc_call *call,
 				       int *ret_failed);
@@ -84,8 +85,9 @@ enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, mini
 /* The attempt that was placed is over. Harmless when nobody wants to know. */
 void mrpc_balancing_call_over(minirpc_call *call, enum minirpc_code code);
 
-/* All subchannels of a channel have this for on_change, and the channel for user. */
+/* All subchannels of a channel have these for on_change and on_returned, and the channel for user. */
 void mrpc_balancing_on_change(struct mrpc_subchannel *subchannel, void *user);
+void mrpc_balancing_on_returned(struct mrpc_waiter *waiter, void *user);
 
 /* ---- The policies ---- */
 

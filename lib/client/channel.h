@@ -53,6 +53,7 @@ struct minirpc_channel {
 	bool has_resolved_config;   /* a result of the resolver was fine, with a config or without */
 	bool no_resolver_config, no_retry;
 	unsigned max_attempts;
+	unsigned connections_cap; /* 0: the default */
 	struct minirpc_retry_policy retry_safe; /* max_attempts 0: none */
 
 	struct mrpc_list fresh;   /* calls to be placed by the task */
@@ -130,6 +131,9 @@ void mrpc_channel_unavailable(const minirpc_channel *channel, char text[MRPC_UNA
  * afterwards in any case. */
 int mrpc_channel_configure(minirpc_channel *channel, const struct minirpc_channel_options *options);
 void mrpc_channel_forget_config(minirpc_channel *channel);
+
+/* Of one subchannel, within the channel's cap [B-5]. At least 1. */
+unsigned mrpc_channel_max_connections(const minirpc_channel *channel);
 
 /* What came with the resolver's result; NULL: it has no service config. Returns 0; -EINVAL (refused, and
  * logged: what an earlier result said stays in force), -ENODATA (the same, but there is no earlier result:

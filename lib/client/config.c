@@ -349,6 +349,7 @@ static int add_rest(struct mrpc_config_draft *draft, const struct minirpc_servic
 {
 	struct mrpc_config *config = draft->config;
 
+	config->rest.max_connections_per_subchannel = structs->max_connections_per_subchannel;
 	if (structs->health_service == NULL)
 		return 0;
 	config->rest.health_service = copy_text(config, structs->health_service);

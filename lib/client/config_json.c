@@ -176,6 +176,25 @@ static int read_health(struct mrpc_config_draft *draft, const struct mrpc_json *
 	return config->rest.health_service == NULL ? -ENOMEM : 0;
 }
 
+static int read_scaling(struct mrpc_config_draft *draft, const struct mrpc_json *root)
+{
+	struct mrpc_config_where where = { .name = "maxConnectionsPerSubchannel" };
+	struct mrpc_json json;
+	uint32_t max = 0;
+	bool has = false;
+	int r;
+
+	r = mrpc_json_object(root, "connectionScaling", &json);
+	if (r < 0 || json.value == NULL)
+		return r;
+	r = mrpc_json_u32(&json, where.name, &has, &max);
+	where.up = json.at;
+	if (r == 0 && has && max == 0)
+		return mrpc_config_fault(draft, &where, "must be at least 1");
+	draft->config->rest.max_connections_per_subchannel = max;
+	return r;
+}
+
 /* One item of loadBalancingConfig: { "round_robin": { } }. */
 static int read_policy(struct mrpc_config_draft *draft, const struct mrpc_json *item,
 		       struct mrpc_config_policy *policy)
@@ -272,6 +291,8 @@ static int read_config(struct mrpc_config_draft *draft, json_t *value)
 		r = read_throttle(draft, &root);
 	if (r == 0)
 		r = read_health(draft, &root);
+	if (r == 0)
+		r = read_scaling(draft, &root);
 	return r;
 }
 

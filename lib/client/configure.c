@@ -15,11 +15,37 @@
 #include <stdio.h>
 
 #define SENTENCE 256
+#define CONNECTIONS_CAP 10u /* [B-5] */
 
 static void complain(const minirpc_channel *channel, const char *whose, const char *sentence)
 {
 	mrpc_log(&channel->loop->log, MINIRPC_LOG_WARNING, "channel %s: %s refused: %s",
 		 channel->authority, whose, sentence);
+}
+
+unsigned mrpc_channel_max_connections(const minirpc_channel *channel)
+{
+	unsigned cap = channel->connections_cap > 0 ? channel->connections_cap : CONNECTIONS_CAP;
+	unsigned max = channel->config == NULL
+			       ? 0
+			       : mrpc_config_rest(channel->config)->max_connections_per_subchannel;
+
+	if (max == 0)
+		return 1;
+	return max < cap ? max : cap;
+}
+
+/* Those that there are follow [B-5]. */
+static void scale(minirpc_channel *channel)
+{
+	unsigned max = mrpc_channel_max_connections(channel);
+
+	if (channel->subchannel.max_connections == max)
+		return;
+	channel->subchannel.max_connections = max;
+	for (struct mrpc_list *node = channel->subchannels.next; node != &channel->subchannels;
+	     node = node->next)
+		mrpc_subchannel_scale(mrpc_container(node, struct mrpc_subchannel, node));
 }
 
 static void choose(minirpc_channel *channel)
@@ -32,6 +58,7 @@ static void choose(minirpc_channel *channel)
 	rest = channel->config == NULL ? NULL : mrpc_config_rest(channel->config);
 	mrpc_throttle_set(&channel->throttle, rest == NULL ? 0 : rest->max_tokens,
 			  rest == NULL ? 0 : rest->token_ratio);
+	scale(channel);
 }
 
 /* [L-3] The first policy that is known counts, and must like its config; a list of strangers is a mistake. */
@@ -121,6 +148,7 @@ int mrpc_channel_configure(minirpc_channel *channel, const struct minirpc_channe
 	channel->no_resolver_config = options->no_resolver_config;
 	channel->no_retry = options->no_retry;
 	channel->max_attempts = options->max_attempts;
+	channel->connections_cap = options->max_connections_per_subchannel;
 	r = read_own(channel, options);
 	if (r == 0)
 		r = read_retry_safe(channel, options);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A client's connection: where h2/conn meets io/link (or the host).
  *
- * Its task looks at it whenever something has changed. While it is the subchannel's current one it
- * says so when it is ready and when it takes no more calls; after that it lives on, off the stage,
- * until its last call has ended [G-1] and its last bytes have left. */
+ * Its task looks at it whenever something has changed. It says so when it is ready, when it has room again
+ * and when it takes no more calls; after that it lives on, off the stage, until its last call has ended [G-1] and its last bytes have left. */
 #include "client/subchannel.h"
 
 #include "base/alloc.h"
@@ -20,10 +19,12 @@ static void look(struct mrpc_task *task)
 	struct mrpc_subchannel *subchannel = connection->subchannel;
 	enum mrpc_conn_state state = mrpc_conn_state(connection->conn);
 
-	if (subchannel->current == connection) {
+	if (connection->is_ready || subchannel->opening == connection) {
 		if (connection->is_over || state == MRPC_CONN_DRAINING || state == MRPC_CONN_CLOSED)
 			mrpc_subchannel_lost(subchannel, connection);
-		else if (state == MRPC_CONN_READY && subchannel->state != MINIRPC_READY)
+		else if (connection->is_ready)
+			mrpc_subchannel_serve(subchannel);
+		else if (state == MRPC_CONN_READY)
 			mrpc_subchannel_is_ready(subchannel);
 	}
 	if (connection->is_over)

@@ -210,6 +210,13 @@ static void lose(struct pick_first *self, const struct candidate *candidate)
 	say(self, MINIRPC_IDLE, NULL);
 }
 
+/* The connections are lost while another one was on its way, or had failed [B-5]: all have their chance. */
+static void fall_back(struct pick_first *self)
+{
+	minirpc_balancing_resolve_again(self->to);
+	begin_pass(self);
+}
+
 /* ---- Lists ---- */
 
 static bool is_v6(const char *address)
@@ -393,6 +400,11 @@ static void on_state(void *user, minirpc_subchannel *subchannel, enum minirpc_ch
 
 	if (candidate == NULL)
 		return;
+	if (candidate == self->ready &&
+	    (state == MINIRPC_CONNECTING || state == MINIRPC_TRANSIENT_FAILURE)) {
+		fall_back(self);
+		return;
+	}
 	switch (state) {
 	case MINIRPC_READY:
 		if (self->ready != candidate)

@@ -420,6 +420,8 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 		.backoff_initial = options->backoff_initial,
 		.backoff_max = options->backoff_max,
 		.connect_timeout = options->connect_timeout,
+		.max_connections = mrpc_channel_max_connections(channel),
+		.on_returned = mrpc_balancing_on_returned,
 		.on_change = mrpc_balancing_on_change,
 		.user = channel,
 	};

@@ -18,7 +18,11 @@
  * loop.
  *
  * A connection that takes no more calls (GOAWAY) leaves the stage and lives on until its last call has
- * ended [G-1]; so does the current one when nobody holds the subchannel any more. */
+ * ended [G-1]; so do those that are ready when nobody holds the subchannel any more.
+ *
+ * There may be several connections (scaling.c). The drawing is then that of the attempt, of which there is one at
+ * a time, with one backoff for all; the state is READY as long as one connection is, and from READY it may go to
+ * any other one [B-5]. */
 #include "client/subchannel.h"
 
 #include "base/alloc.h"
@@ -32,21 +36,16 @@
 
 #define CONNECT_TIMEOUT MINIRPC_S(20) /* [B-1] */
 
-static void set_state(struct mrpc_subchannel *subchannel, enum minirpc_channel_state state)
+/* What those who hold us are told: the attempt matters when there is no connection [B-5]. */
+static void set_attempt(struct mrpc_subchannel *subchannel, enum minirpc_channel_state attempt)
 {
+	enum minirpc_channel_state state = subchannel->ready_count > 0 ? MINIRPC_READY : attempt;
+
+	subchannel->attempt = attempt;
 	if (subchannel->state == state)
 		return;
 	subchannel->state = state;
 	subchannel->config->on_change(subchannel, subchannel->config->user);
-}
-
-static void free_current(struct mrpc_subchannel *subchannel)
-{
-	struct mrpc_connection *connection = subchannel->current;
-
-	subchannel->current = NULL;
-	if (connection != NULL)
-		mrpc_connection_free(connection);
 }
 
 static void free_dials(struct mrpc_subchannel *subchannel)
@@ -65,7 +64,7 @@ static void stop_attempt(struct mrpc_subchannel *subchannel)
 	subchannel->under_way = false;
 }
 
-/* The attempt is over. The current connection, if it got that far, is the caller's to free. */
+/* The attempt is over. The opening connection, if it got that far, is the caller's to free. */
 static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const char *format, ...)
 {
 	char text[sizeof subchannel->failure - 32];
@@ -79,9 +78,9 @@ static MINIRPC_PRINTF(2, 3) void fail(struct mrpc_subchannel *subchannel, const 
 	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO, "%s", subchannel->failure);
 
 	stop_attempt(subchannel);
-	subchannel->current = NULL;
+	subchannel->opening = NULL;
 	mrpc_timer_set(&subchannel->timer, subchannel->retry_at);
-	set_state(subchannel, MINIRPC_TRANSIENT_FAILURE);
+	set_attempt(subchannel, MINIRPC_TRANSIENT_FAILURE);
 }
 
 /* ---- One attempt ---- */
@@ -114,7 +113,7 @@ static void on_dialed(void *user, int fd, const struct mrpc_address *address, in
 		set_next_address(subchannel, address);
 	free_dials(subchannel);
 	if (fd >= 0) {
-		r = mrpc_connection_dialed(&subchannel->current, subchannel, fd, address);
+		r = mrpc_connection_dialed(&subchannel->opening, subchannel, fd, address);
 		if (r < 0)
 			fail(subchannel, "connection failed: %s", mrpc_error_text(r));
 		else
@@ -182,14 +181,29 @@ static void dial(struct mrpc_subchannel *subchannel)
 		fail(subchannel, "connection failed: %s", mrpc_error_text(r));
 }
 
+/* The backoff of a failed attempt is over. */
+static void end_backoff(struct mrpc_subchannel *subchannel)
+{
+	set_attempt(subchannel, MINIRPC_IDLE);
+	if (subchannel->ready_count == 0)
+		return;
+	/* That there was no more of it says nothing when it is lost. */
+	subchannel->failure[0] = '\0';
+	mrpc_subchannel_serve(subchannel);
+}
+
 static void begin_attempt(struct mrpc_task *task)
 {
 	struct mrpc_subchannel *subchannel = mrpc_container(task, struct mrpc_subchannel, task);
 	const struct mrpc_subchannel_config *config = subchannel->config;
 	minirpc_time now = config->loop->now, span, least;
 
-	if (subchannel->state == MINIRPC_TRANSIENT_FAILURE) {
-		set_state(subchannel, MINIRPC_IDLE);
+	if (subchannel->attempt == MINIRPC_TRANSIENT_FAILURE) {
+		end_backoff(subchannel);
+		return;
+	}
+	if (subchannel->ready_count > 0 && !mrpc_subchannel_wants_another(subchannel)) {
+		set_attempt(subchannel, MINIRPC_IDLE); /* there is room meanwhile */
 		return;
 	}
 	if (subchannel->retry_at > now) {
@@ -212,7 +226,7 @@ static void begin_attempt(struct mrpc_task *task)
 /* The next attempt begins behind the address that was silent. */
 static void run_out_of_time(struct mrpc_subchannel *subchannel)
 {
-	struct mrpc_connection *connection = subchannel->current;
+	struct mrpc_connection *connection = subchannel->opening;
 	char text[MRPC_ADDRESS_TEXT];
 
 	if (connection == NULL) {
@@ -240,14 +254,23 @@ static void on_timer(struct mrpc_timer *timer, minirpc_time now)
 
 void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel)
 {
+	struct mrpc_connection *connection = subchannel->opening;
+
 	stop_attempt(subchannel);
 	mrpc_backoff_reset(&subchannel->backoff);
+	connection->is_ready = true;
+	connection->retry_at = subchannel->retry_at;
+	subchannel->opening = NULL;
+	subchannel->retry_at = INT64_MIN;
+	if (subchannel->ready_count++ == 0)
+		subchannel->current = connection;
 	subchannel->attempts = 0;
 	subchannel->next_address = 0;
 	subchannel->failure[0] = '\0';
 	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO, "connected to %s",
-		 subchannel->current->peer);
-	set_state(subchannel, MINIRPC_READY);
+		 connection->peer);
+	set_attempt(subchannel, MINIRPC_IDLE);
+	mrpc_subchannel_serve(subchannel);
 }
 
 /* One that was never ready. The others of its addresses have their chance while there is time. */
@@ -259,7 +282,7 @@ static void try_behind(struct mrpc_subchannel *subchannel, struct mrpc_connectio
 	if (subchannel->next_address < subchannel->address_count) {
 		mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO,
 			 "connection to %s failed: %s", server, mrpc_connection_reason(connection));
-		subchannel->current = NULL;
+		subchannel->opening = NULL;
 		dial(subchannel);
 		return;
 	}
@@ -267,19 +290,43 @@ static void try_behind(struct mrpc_subchannel *subchannel, struct mrpc_connectio
 	fail(subchannel, "connection to %s failed: %s", server, mrpc_connection_reason(connection));
 }
 
+static struct mrpc_connection *oldest_ready(struct mrpc_subchannel *subchannel)
+{
+	for (struct mrpc_list *node = subchannel->connections.next;
+	     node != &subchannel->connections; node = node->next) {
+		struct mrpc_connection *connection =
+			mrpc_container(node, struct mrpc_connection, node);
+
+		if (connection->is_ready)
+			return connection;
+	}
+	return NULL;
+}
+
+static void leave_stage(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
+{
+	connection->is_ready = false;
+	subchannel->ready_count--;
+	subchannel->current = oldest_ready(subchannel);
+}
+
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
 {
-	if (subchannel->state != MINIRPC_READY) {
+	if (connection == subchannel->opening) {
 		try_behind(subchannel, connection);
 		return;
 	}
 	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO,
 		 "connection to %s takes no more calls: %s", connection->peer,
 		 mrpc_connection_reason(connection));
-	subchannel->current = NULL;
-	if (mrpc_conn_counts(connection->conn)->calls_succeeded > 0)
-		subchannel->retry_at = INT64_MIN;
-	set_state(subchannel, MINIRPC_IDLE);
+	leave_stage(subchannel, connection);
+	if (mrpc_conn_counts(connection->conn)->calls_succeeded == 0 &&
+	    subchannel->retry_at < connection->retry_at)
+		subchannel->retry_at = connection->retry_at;
+	if (subchannel->ready_count == 0)
+		mrpc_subchannel_return_all(subchannel);
+	set_attempt(subchannel, subchannel->attempt);
+	mrpc_subchannel_serve(subchannel);
 }
 
 void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection)
@@ -291,21 +338,34 @@ void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_conn
 
 /* ---- The owner's verbs ---- */
 
-/* Nobody wants it: what runs on it runs on, on the one connection it has. */
+/* What runs on them runs on. */
+static void drain_all(struct mrpc_subchannel *subchannel)
+{
+	struct mrpc_connection *connection = subchannel->opening;
+
+	subchannel->opening = NULL;
+	if (connection != NULL)
+		mrpc_connection_free(connection);
+	while ((connection = subchannel->current) != NULL) {
+		leave_stage(subchannel, connection);
+		if (mrpc_conn_state(connection->conn) == MRPC_CONN_OPENING) /* the host's */
+			mrpc_connection_free(connection);
+		else
+			mrpc_conn_drain(connection->conn);
+	}
+}
+
+/* Nobody wants it. */
 static void end(struct mrpc_task *task)
 {
 	struct mrpc_subchannel *subchannel = mrpc_container(task, struct mrpc_subchannel, ending);
-	struct mrpc_connection *current = subchannel->current;
 
 	if (!mrpc_list_is_empty(&subchannel->handles))
 		return;
-	subchannel->state = MINIRPC_SHUTDOWN;
+	subchannel->state = subchannel->attempt = MINIRPC_SHUTDOWN;
 	stop_attempt(subchannel);
-	subchannel->current = NULL;
-	if (current != NULL && mrpc_conn_state(current->conn) == MRPC_CONN_OPENING)
-		mrpc_connection_free(current);
-	else if (current != NULL)
-		mrpc_conn_drain(current->conn);
+	drain_all(subchannel);
+	mrpc_subchannel_return_all(subchannel);
 	if (mrpc_list_is_empty(&subchannel->connections))
 		mrpc_subchannel_free(subchannel);
 }
@@ -343,12 +403,15 @@ int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
 	*subchannel = (struct mrpc_subchannel){
 		.config = config,
 		.state = MINIRPC_IDLE,
+		.attempt = MINIRPC_IDLE,
+		.scales = count > 0 && config->max_connections > 1,
 		.task = { .phase = MRPC_STREAM, .run = begin_attempt },
 		.ending = { .phase = MRPC_STREAM, .run = end },
 		.retry_at = INT64_MIN,
 	};
 	mrpc_list_init(&subchannel->handles);
 	mrpc_list_init(&subchannel->connections);
+	mrpc_list_init(&subchannel->queue);
 	mrpc_backoff_init(&subchannel->backoff, config->backoff_initial, config->backoff_max, seed);
 	r = copy_texts(subchannel, addresses, count, server_name);
 	if (r == 0)
@@ -368,7 +431,6 @@ void mrpc_subchannel_free(struct mrpc_subchannel *subchannel)
 
 	stop_attempt(subchannel);
 	mrpc_task_sleep(&subchannel->ending);
-	free_current(subchannel);
 	while ((node = subchannel->connections.next) != &subchannel->connections)
 		mrpc_connection_free(mrpc_container(node, struct mrpc_connection, node));
 	mrpc_timer_unbind(&subchannel->timer);
@@ -398,17 +460,25 @@ bool mrpc_subchannel_is_for(const struct mrpc_subchannel *subchannel,
 
 void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel)
 {
-	if (subchannel->state != MINIRPC_IDLE || subchannel->address_count == 0)
+	if (subchannel->state == MINIRPC_IDLE && subchannel->address_count > 0)
+		mrpc_subchannel_begin(subchannel);
+}
+
+void mrpc_subchannel_begin(struct mrpc_subchannel *subchannel)
+{
+	if (subchannel->attempt != MINIRPC_IDLE)
 		return;
 	/* In a task: the caller may be a verb, and must not hear of a failure from inside it. */
 	mrpc_turn_wake(&subchannel->config->loop->turn, &subchannel->task);
-	set_state(subchannel, MINIRPC_CONNECTING);
+	set_attempt(subchannel, MINIRPC_CONNECTING);
 }
 
 int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 {
 	if (subchannel->state != MINIRPC_READY)
 		return -ESHUTDOWN;
+	if (subchannel->scales)
+		return mrpc_scaling_open(subchannel, call);
 	if (mrpc_authority_forbids(subchannel->current, call))
 		return 0;
 	return mrpc_conn_open(subchannel->current->conn, call);
@@ -416,7 +486,7 @@ int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call)
 
 size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel)
 {
-	size_t count = 0;
+	size_t count = subchannel->queued;
 
 	for (const struct mrpc_list *node = subchannel->connections.next;
 	     node != &subchannel->connections; node = node->next)
@@ -427,11 +497,14 @@ size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel)
 
 const char *mrpc_subchannel_address(const struct mrpc_subchannel *subchannel)
 {
+	const struct mrpc_connection *connection =
+		subchannel->current != NULL ? subchannel->current : subchannel->opening;
+
 	if (subchannel->config->proxied_host != NULL)
 		return subchannel->config->proxied_address;
-	if (subchannel->current == NULL || is_proxied(subchannel)) /* then the peer is the proxy */
+	if (connection == NULL || is_proxied(subchannel)) /* then the peer is the proxy */
 		return subchannel->first;
-	return subchannel->current->peer;
+	return connection->peer;
 }
 
 int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
@@ -441,15 +514,17 @@ int mrpc_subchannel_attach(struct mrpc_subchannel *subchannel,
 	int r;
 
 	/* One that has ended, but whose task has not looked yet, makes room at once. */
-	if (current != NULL && !mrpc_connection_takes_calls(current))
+	if (subchannel->address_count == 0 && current != NULL &&
+	    !mrpc_connection_takes_calls(current))
 		mrpc_subchannel_lost(subchannel, current);
-	if (subchannel->current != NULL)
+	if (subchannel->opening != NULL ||
+	    (subchannel->address_count == 0 && subchannel->current != NULL))
 		return -EISCONN;
-	r = mrpc_connection_attached(&subchannel->current, subchannel, options);
+	r = mrpc_connection_attached(&subchannel->opening, subchannel, options);
 	if (r < 0)
 		return r;
 	subchannel->next_address = subchannel->address_count;
-	*ret_conn = subchannel->current->host;
+	*ret_conn = subchannel->opening->host;
 	if (subchannel->address_count == 0)
 		mrpc_subchannel_is_ready(subchannel);
 	return 0;

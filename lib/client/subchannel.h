@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Subchannel: one server, by one address or several, and the connection to it. Connects when asked, once; a
+/* Subchannel: one server, by one address or several, and the connection to it, or the connections [B-5]. Connects when asked, once; a
  * failed attempt has to wait for its backoff. Tells its owner whenever its state changes. What balancers hold
  * are handles of it (balancing.h), any number of them for one subchannel. See subchannel.c. */
 #ifndef MRPC_CLIENT_SUBCHANNEL_H
@@ -20,6 +20,13 @@
 struct mrpc_connection;
 struct mrpc_subchannel;
 
+/* A call that waits for room on a subchannel; the caller's memory. */
+struct mrpc_waiter {
+	struct mrpc_list node; /* in subchannel->queue */
+	struct mrpc_subchannel *subchannel;
+	minirpc_call *call;
+};
+
 struct mrpc_subchannel_config {
 	minirpc_loop *loop;
 	minirpc_tls *tls;                           /* NULL: clear text; the owner's reference */
@@ -36,6 +43,9 @@ struct mrpc_subchannel_config {
 					   NULL: the proxy is asked for the addresses */
 	uint16_t proxied_port;
 	char proxied_address[MRPC_HOST_MAX + 9]; /* the two together, with brackets where needed */
+	unsigned max_connections; /* of one subchannel [B-5]; when it changes: mrpc_subchannel_scale */
+	/* A call that waited must go elsewhere: its subchannel has no connection any more. */
+	void (*on_returned)(struct mrpc_waiter *waiter, void *user);
 	/* The state is another one. Told from tasks and timers; from inside connect and attach too. */
 	void (*on_change)(struct mrpc_subchannel *subchannel, void *user);
 	/* For tests, in place of the sockets: begins an attempt, which ends with
@@ -54,11 +64,19 @@ struct mrpc_subchannel {
 	char *server_name;    /* what the certificate must be for */
 	char first[MRPC_ADDRESS_TEXT];
 
-	enum minirpc_channel_state state; /* TRANSIENT_FAILURE: in its backoff; SHUTDOWN: ending */
+	enum minirpc_channel_state state; /* READY with a connection, else as `attempt`; SHUTDOWN: ending */
+	bool scales;                      /* may have, or has had, several connections [B-5] */
+	struct mrpc_connection *current;  /* the oldest that is ready: where new calls go */
+	enum minirpc_channel_state attempt; /* IDLE: none is wanted; CONNECTING; TRANSIENT_FAILURE: in
+					       its backoff */
+	unsigned ready_count;
+	struct mrpc_list queue; /* of waiters: calls for which no connection has room */
+	size_t queued;
 	struct mrpc_backoff backoff;
 	bool under_way;        /* an attempt has begun */
 	unsigned attempts;     /* since it was last ready */
-	minirpc_time retry_at; /* when the attempt after the last one may begin, start to start */
+	minirpc_time retry_at; /* when the attempt after the last one may begin, start to start; no matter
+				  once that was a success */
 	minirpc_time deadline; /* of the attempt under way */
 	size_t next_address;   /* the attempt goes on with this one */
 	struct mrpc_timer timer;
@@ -66,8 +84,8 @@ struct mrpc_subchannel {
 	struct mrpc_task ending; /* looks whether anybody wants it still */
 	struct mrpc_dial *dial;
 	struct mrpc_proxy_dial *proxy_dial; /* in its place */
-	struct mrpc_connection *current;    /* opening or ready: where new calls go */
-	struct mrpc_list connections; /* the current one, and those that are on their way out */
+	struct mrpc_connection *opening;    /* the attempt has got so far */
+	struct mrpc_list connections; /* all: opening, ready, and on their way out; the oldest first */
 	char failure[512];            /* why the last attempt failed, "" when none did */
 };
 
@@ -92,10 +110,34 @@ bool mrpc_subchannel_is_for(const struct mrpc_subchannel *subchannel,
 /* Begins to connect; does nothing unless IDLE, or when the host brings the connections. */
 void mrpc_subchannel_connect(struct mrpc_subchannel *subchannel);
 
-/* Puts a call on the current connection, or ends it when its authority forbids that. Returns 0, -ESHUTDOWN (there is none that takes calls),
- * -ENOMEM. */
+/* Puts a call on a connection, or ends it when its authority forbids that. Returns 0, -ESHUTDOWN (there is none
+ * that takes calls), -EAGAIN (none of them has room: queue it), -ENOMEM. */
 int mrpc_subchannel_open(struct mrpc_subchannel *subchannel, minirpc_call *call);
 
+/* ---- scaling.c: several connections [B-5] ---- */
+
+/* What open does when it scales. */
+int mrpc_scaling_open(struct mrpc_subchannel *subchannel, minirpc_call *call);
+
+/* The call waits for room, behind those that wait already, and is put on a connection, or returned. */
+void mrpc_subchannel_queue(struct mrpc_subchannel *subchannel, struct mrpc_waiter *waiter,
+			   minirpc_call *call);
+/* It does not wait any more. Harmless when it does not. */
+void mrpc_waiter_leave(struct mrpc_waiter *waiter);
+
+/* Puts those that wait where there is room, and sees to it that there will be more. */
+void mrpc_subchannel_serve(struct mrpc_subchannel *subchannel);
+/* Calls wait, there is no room, and there may be another connection. */
+bool mrpc_subchannel_wants_another(struct mrpc_subchannel *subchannel);
+/* Returns all that wait. */
+void mrpc_subchannel_return_all(struct mrpc_subchannel *subchannel);
+
+/* config->max_connections is another one. */
+void mrpc_subchannel_scale(struct mrpc_subchannel *subchannel);
+
+/* ---- */
+
+/* With those that wait. */
 size_t mrpc_subchannel_open_calls(const struct mrpc_subchannel *subchannel);
 
 /* "ipv4:127.0.0.1:5051": the connected one, or the first; behind a proxy the first, or "a.org:5051" when the proxy
@@ -118,7 +160,9 @@ struct mrpc_connection {
 	struct mrpc_link *link;
 	minirpc_conn *host;
 	struct mrpc_task task; /* woken when the conn's state changes, or its transport is gone */
+	bool is_ready;         /* takes calls: READY, and not on its way out */
 	bool is_over;          /* its transport is gone */
+	minirpc_time retry_at; /* until when its loss is a failed attempt, if no call succeeded on it */
 	char peer[MRPC_ADDRESS_TEXT];
 	char good_for[MRPC_HOST_MAX +
 		      1]; /* authority.c: the host that was checked last, and found good */
@@ -144,7 +188,11 @@ const char *mrpc_connection_reason(const struct mrpc_connection *connection);
 
 /* ---- subchannel.c, for connection.c ---- */
 
-/* The current connection has become ready, or takes no calls any more; its transport is gone. */
+/* Begins an attempt beside the connections that there are; nothing if there is one already. */
+void mrpc_subchannel_begin(struct mrpc_subchannel *subchannel);
+
+/* The opening connection has become ready; it, or one that was ready, takes no calls any more; its transport is
+ * gone. */
 void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel);
 void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection);
 void mrpc_subchannel_forget(struct mrpc_subchannel *subchannel, struct mrpc_connection *connection);

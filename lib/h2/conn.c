@@ -258,6 +258,8 @@ static void settle_conn(struct mrpc_conn *conn)
 	mrpc_ping_settle(conn);
 	if (!conn->dead && !mrpc_list_is_empty(&conn->waiting))
 		mrpc_conn_start_waiting(conn);
+	if (conn->room_wanted)
+		mrpc_conn_look_for_room(conn);
 }
 
 void mrpc_conn_settle(struct mrpc_conn *conn)
@@ -731,6 +733,7 @@ int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call)
 	stream = mrpc_stream_new(conn);
 	if (stream == NULL)
 		return -ENOMEM;
+	conn->unsubmitted++;
 	mrpc_stream_attach(stream, call);
 	if (conn->keepalive_asleep)
 		mrpc_keepalive_wake(conn);

@@ -88,6 +88,10 @@ size_t mrpc_conn_open_calls(const struct mrpc_conn *conn);
  */
 int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call);
 
+/* Client: it is READY and below the peer's MAX_CONCURRENT_STREAMS, counting the calls that are about to leave
+ * [B-5]. When it has no room the owner is woken as soon as there is some. */
+bool mrpc_conn_wants_another(struct mrpc_conn *conn);
+
 /* Two-step GOAWAY; CLOSED when the last call has ended [G-2]. Client: calls run on, then one GOAWAY. */
 void mrpc_conn_drain(struct mrpc_conn *conn);
 

@@ -424,6 +424,7 @@ static void submit_request(struct mrpc_stream *stream)
 		return;
 	}
 	stream->id = id;
+	conn->unsubmitted--;
 	conn->open++;
 }
 

@@ -192,6 +192,8 @@ struct mrpc_conn {
 	size_t assembly;        /* bytes of large messages that are coming in */
 	size_t open;  /* streams that are open at nghttp2 */
 	size_t calls; /* calls attached */
+	size_t unsubmitted; /* client: streams that nghttp2 does not know yet */
+	bool room_wanted;   /* client: the owner waits until there is room */
 	size_t lingerers;
 
 	struct mrpc_block block;
@@ -347,6 +349,8 @@ void mrpc_stream_completed(struct mrpc_stream *stream);
 /* Client: starts calls that wait, while there is room. */
 void mrpc_conn_start_waiting(struct mrpc_conn *conn);
 bool mrpc_conn_has_room(const struct mrpc_conn *conn);
+/* Wakes the owner when it waits for room and there is some. */
+void mrpc_conn_look_for_room(struct mrpc_conn *conn);
 
 /* Server: streams that are open, and handlers that still run though they know that the peer left.
  */

@@ -38,22 +38,34 @@ static void release_pin(struct mrpc_stream *stream)
 		mrpc_call_drop(stream->pin);
 }
 
+/* A client's that never left. */
+static void free_unsubmitted(struct mrpc_conn *conn)
+{
+	conn->unsubmitted--;
+	mrpc_conn_look_for_room(conn);
+}
+
 void mrpc_stream_free(struct mrpc_stream *stream)
 {
+	struct mrpc_conn *conn = stream->conn;
+	bool unsubmitted = stream->id == 0 && conn->role == MRPC_CLIENT;
+
 	mrpc_task_sleep(&stream->task);
 	mrpc_list_remove(&stream->node);
 	mrpc_list_remove(&stream->due_node);
 	mrpc_list_remove(&stream->wait_node);
 	mrpc_stream_clear_input(stream);
-	mrpc_zone_free(&stream->conn->zone, stream->words);
+	mrpc_zone_free(&conn->zone, stream->words);
 	if (stream->pin != NULL) {
-		if (stream->conn->role == MRPC_SERVER)
+		if (conn->role == MRPC_SERVER)
 			release_pin(stream);
 		mrpc_call_unref(stream->pin);
 	}
-	if (stream->conn->block.stream == stream)
-		stream->conn->block.stream = NULL;
-	mrpc_zone_free(&stream->conn->zone, stream);
+	if (conn->block.stream == stream)
+		conn->block.stream = NULL;
+	mrpc_zone_free(&conn->zone, stream);
+	if (unsubmitted)
+		free_unsubmitted(conn);
 }
 
 /* ---- The call's side ---- */
@@ -333,6 +345,31 @@ bool mrpc_conn_has_room(const struct mrpc_conn *conn)
 		conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
 	return conn->open < limit;
+}
+
+/* Those that nghttp2 does not know yet will need theirs. */
+static bool has_room_for_another(const struct mrpc_conn *conn)
+{
+	uint32_t limit = nghttp2_session_get_remote_settings(
+		conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	return conn->open + conn->unsubmitted < limit;
+}
+
+bool mrpc_conn_wants_another(struct mrpc_conn *conn)
+{
+	if (conn->state != MRPC_CONN_READY || conn->dead)
+		return false;
+	conn->room_wanted = !has_room_for_another(conn);
+	return !conn->room_wanted;
+}
+
+void mrpc_conn_look_for_room(struct mrpc_conn *conn)
+{
+	if (!conn->room_wanted || conn->dead || !has_room_for_another(conn))
+		return;
+	conn->room_wanted = false;
+	mrpc_turn_wake(conn->place.turn, conn->owner);
 }
 
 void mrpc_conn_start_waiting(struct mrpc_conn *conn)

@@ -806,6 +806,49 @@ START_TEST(equal_subchannels_share_a_connection)
 }
 END_TEST
 
+/* ---- Several connections to one server ---- */
+
+START_TEST(B_5_a_policy_hears_of_calls_that_waited)
+{
+	struct probe probes[4] = { { 0 } };
+
+	memset(&own, 0, sizeof own);
+	ck_assert_int_eq(
+		fleet_try_open_on(
+			&fleet, "1", &(struct minirpc_server_options){ .limits.max_streams = 1 },
+			&(struct minirpc_channel_options){
+				.service_config_json =
+					"{\"connectionScaling\":{\"maxConnectionsPerSubchannel\":"
+					"2}}",
+				.balancers =
+					(const struct minirpc_balancer_use[]){
+						{ &own_policy, &own }, { NULL } },
+				.load_balancing = "own" }),
+		0);
+	connect_all();
+	own.answer = MINIRPC_PICK_COMPLETE;
+	own.chosen = own.subchannels[0];
+	for (int i = 0; i < 4; i++)
+		probe_call(&probes[i], fleet.channel, &hang, NULL);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(own.picks, 4);
+	ck_assert_uint_eq(seen.calls, 2);
+	ck_assert_uint_eq(minirpc_subchannel_open_calls(own.chosen), 4);
+	minirpc_call_cancel(probes[2].call);
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(own.overs, 1);
+	ck_assert_int_eq(own.over_code, MINIRPC_CANCELLED);
+	ck_assert_ptr_eq(own.over_subchannel, own.chosen);
+	minirpc_call_cancel(probes[0].call); /* the last one is on its connection now */
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(own.overs, 2);
+	ck_assert_uint_eq(seen.calls, 3);
+	fleet_kill(&fleet, 1);
+	ck_assert_uint_eq(own.overs, 4);
+	ck_assert_int_eq(probes[3].code, MINIRPC_UNAVAILABLE);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("client/balancing");
@@ -847,6 +890,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_policy_may_free_the_channel);
 	tcase_add_test(t, an_idle_policy_is_woken_by_a_call);
 	tcase_add_test(t, equal_subchannels_share_a_connection);
+	tcase_add_test(t, B_5_a_policy_hears_of_calls_that_waited);
 	suite_add_tcase(s, t);
 	return s;
 }

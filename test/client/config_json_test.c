@@ -629,6 +629,40 @@ START_TEST(L_3_each_policy_of_the_list_is_an_object_with_one_object)
 }
 END_TEST
 
+START_TEST(B_5_so_many_connections_to_a_server)
+{
+	static const struct {
+		const char *text;
+		unsigned max;
+	} good[] = { { "1", 1 },     { "10", 10 },  { "11", 11 }, /* the channel has a cap */
+		     { "\"3\"", 3 }, { "null", 0 }, { "4294967295", 4294967295 } };
+	static const char *const bad[] = { "-1", "1.5", "true", "\"many\"", "[1]", "4294967296" };
+	char json[128];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		struct mrpc_config *config;
+
+		snprintf(json, sizeof json,
+			 "{\"connectionScaling\":{\"maxConnectionsPerSubchannel\":%s}}",
+			 good[i].text);
+		config = load(json);
+		ck_assert_uint_eq(mrpc_config_rest(config)->max_connections_per_subchannel,
+				  good[i].max);
+		mrpc_config_unref(config);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(json, sizeof json,
+			 "{\"connectionScaling\":{\"maxConnectionsPerSubchannel\":%s}}", bad[i]);
+		refuse(json,
+		       "connectionScaling.maxConnectionsPerSubchannel: must be a whole number "
+		       "from 0 to 4294967295");
+	}
+	refuse("{\"connectionScaling\":{\"maxConnectionsPerSubchannel\":0}}",
+	       "connectionScaling.maxConnectionsPerSubchannel: must be at least 1");
+	refuse("{\"connectionScaling\":3}", "connectionScaling: must be an object");
+}
+END_TEST
+
 START_TEST(an_empty_health_service_is_a_name)
 {
 	struct mrpc_config *config = load("{\"healthCheckConfig\":{\"serviceName\":\"\"}}");
@@ -807,6 +841,7 @@ Suite *suite(void)
 	tcase_add_test(policies, L_3_the_list_goes_before_the_old_form);
 	tcase_add_test(policies, L_3_each_policy_of_the_list_is_an_object_with_one_object);
 	tcase_add_test(policies, an_empty_health_service_is_a_name);
+	tcase_add_test(policies, B_5_so_many_connections_to_a_server);
 	suite_add_tcase(suite, policies);
 
 	return suite;

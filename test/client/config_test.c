@@ -87,6 +87,7 @@ START_TEST(structs_say_the_same_as_json)
 							  .token_ratio = 0.1,
 							  .load_balancing = balancing,
 							  .load_balancing_config = object,
+							  .max_connections_per_subchannel = 11,
 							  .health_service = health,
 						  },
 						  0, error, sizeof error),
@@ -109,6 +110,7 @@ START_TEST(structs_say_the_same_as_json)
 	ck_assert_double_eq(mrpc_config_rest(config)->max_tokens, 2.5);
 	ck_assert_double_eq(mrpc_config_rest(config)->token_ratio, 0.1);
 	ck_assert_str_eq(mrpc_config_rest(config)->health_service, "h");
+	ck_assert_uint_eq(mrpc_config_rest(config)->max_connections_per_subchannel, 11);
 	policies = mrpc_config_policies(config, &count);
 	ck_assert_uint_eq(count, 1);
 	ck_assert_str_eq(policies[0].name, "round_robin");

@@ -54,7 +54,7 @@ static struct fleet_pipe *take_pipe(struct fleet *fleet)
 	return NULL;
 }
 
-static void cut(struct fleet_pipe *pipe)
+void fleet_cut(struct fleet_pipe *pipe)
 {
 	minirpc_conn *client = pipe->client.conn, *server = pipe->server.conn;
 
@@ -84,7 +84,7 @@ static void connect_to(struct fleet *fleet, struct mrpc_subchannel *subchannel, 
 	options.user = &pipe->client;
 	if (mrpc_subchannel_attach(subchannel, &options, &pipe->client.conn) < 0) {
 		mrpc_subchannel_refuse(subchannel, "no memory");
-		cut(pipe);
+		fleet_cut(pipe);
 	}
 }
 
@@ -210,6 +210,13 @@ static void take_line(enum minirpc_log_level level, const char *line, void *user
 int fleet_try_open(struct fleet *fleet, const char *list,
 		   const struct minirpc_channel_options *options)
 {
+	return fleet_try_open_on(fleet, list, NULL, options);
+}
+
+int fleet_try_open_on(struct fleet *fleet, const char *list,
+		      const struct minirpc_server_options *servers,
+		      const struct minirpc_channel_options *options)
+{
 	struct minirpc_channel_options copy = { 0 };
 	int r;
 
@@ -224,7 +231,7 @@ int fleet_try_open(struct fleet *fleet, const char *list,
 							     .log = take_line,
 							     .log_level = MINIRPC_LOG_INFO });
 	for (unsigned i = 1; r == 0 && i <= FLEET_MAX; i++) {
-		r = minirpc_server_new(&fleet->servers[i].server, fleet->loop, NULL);
+		r = minirpc_server_new(&fleet->servers[i].server, fleet->loop, servers);
 		if (r == 0)
 			r = pair_try_serve(fleet->servers[i].server);
 	}
@@ -275,7 +282,7 @@ void fleet_kill(struct fleet *fleet, unsigned number)
 	fleet->servers[number].mode = FLEET_DOWN;
 	for (size_t i = 0; i < FLEET_PIPES; i++)
 		if (fleet->pipes[i].number == number && fleet->pipes[i].client.conn != NULL)
-			cut(&fleet->pipes[i]);
+			fleet_cut(&fleet->pipes[i]);
 	fleet_settle(fleet);
 }
 

@@ -45,6 +45,9 @@ void fleet_open(struct fleet *fleet, const char *list,
 		const struct minirpc_channel_options *options);
 int fleet_try_open(struct fleet *fleet, const char *list,
 		   const struct minirpc_channel_options *options);
+int fleet_try_open_on(struct fleet *fleet, const char *list,
+		      const struct minirpc_server_options *servers, /* NULL: defaults */
+		      const struct minirpc_channel_options *options);
 void fleet_close(struct fleet *fleet);
 
 void fleet_settle(struct fleet *fleet);
@@ -59,6 +62,9 @@ void fleet_kill(struct fleet *fleet, unsigned number);
 void fleet_revive(struct fleet *fleet, unsigned number);
 /* It says GOAWAY and goes on with what it has. */
 void fleet_drain(struct fleet *fleet, unsigned number);
+
+/* Both ends of a connection see it closed, in the next turn. */
+void fleet_cut(struct fleet_pipe *pipe);
 
 unsigned fleet_connections(const struct fleet *fleet, unsigned number);
 

@@ -550,6 +550,54 @@ START_TEST(W_12_calls_over_the_peers_limit_wait)
 }
 END_TEST
 
+START_TEST(B_5_a_conn_says_when_it_has_room_again)
+{
+	struct raw *raw = raw_server(NULL);
+	struct probe *first, *second;
+
+	raw_frame(raw, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6); /* MAX_CONCURRENT_STREAMS 1 */
+	raw_send(raw);
+	raw->pair->client_woken = 0;
+	ck_assert(mrpc_conn_wants_another(raw->conn));
+	first = pair_unary(raw->pair, "x"); /* has not left yet */
+	ck_assert(!mrpc_conn_wants_another(raw->conn));
+	raw_send(raw);
+	ck_assert(!mrpc_conn_wants_another(raw->conn));
+	ck_assert_int_eq(raw->pair->client_woken, 0);
+	raw_headers(raw, 1, END_STREAM,
+		    RAW(":status", "200", "content-type", "application/grpc", "grpc-status", "5"));
+	raw_send(raw);
+	ck_ended(first, MINIRPC_NOT_FOUND);
+	ck_assert_int_eq(raw->pair->client_woken, 1);
+	ck_assert(mrpc_conn_wants_another(raw->conn));
+
+	/* By a call that ends before it has left, and by SETTINGS. */
+	second = pair_unary(raw->pair, "x");
+	ck_assert(!mrpc_conn_wants_another(raw->conn));
+	minirpc_call_cancel(second->call);
+	second->call = NULL;
+	pair_turn(raw->pair);
+	ck_assert_int_eq(raw->pair->client_woken, 2);
+	ck_assert(mrpc_conn_wants_another(raw->conn));
+	asked(raw);
+	ck_assert(!mrpc_conn_wants_another(raw->conn));
+	raw_frame(raw, SETTINGS, 0, 0, "\0\3\0\0\0\2", 6);
+	raw_send(raw);
+	ck_assert_int_eq(raw->pair->client_woken, 3);
+	ck_assert(mrpc_conn_wants_another(raw->conn));
+
+	/* Nobody waits for room: nobody is woken. */
+	asked(raw);
+	raw_reset(raw, 3, NGHTTP2_CANCEL);
+	raw_send(raw);
+	ck_assert_int_eq(raw->pair->client_woken, 3);
+	raw_goaway(raw, 5, NGHTTP2_NO_ERROR, "");
+	raw_send(raw);
+	ck_assert(!mrpc_conn_wants_another(raw->conn));
+	raw_free(raw);
+}
+END_TEST
+
 START_TEST(W_12_before_settings_100_streams_are_assumed)
 {
 	struct pair *pair = pair_client_only(NULL);
@@ -880,6 +928,7 @@ Suite *suite(void)
 	tcase_add_test(t, K_3_the_reason_of_a_goaway_is_kept);
 	tcase_add_test(t, W_12_calls_over_the_peers_limit_wait);
 	tcase_add_test(t, W_12_before_settings_100_streams_are_assumed);
+	tcase_add_test(t, B_5_a_conn_says_when_it_has_room_again);
 	tcase_add_test(t, W_12_a_call_that_waits_can_be_cancelled_or_given_back);
 	tcase_add_test(t, G_4_the_id_space_is_not_used_up);
 	tcase_add_test(t, D_2_at_the_deadline_the_stream_is_reset);
