@@ -4,8 +4,11 @@
  *	cachectl store gopher con
  *	cachectl get gopher                       con
  *	cachectl get marmot                       NOT_FOUND: Key not found marmot      (exit status 69)
+ *	                                            key marmot: was never stored
  *	cachectl dump                             gopher => con
- */
+ *	cachectl --dry-run store gopher con       dry run: would store ...
+ *
+ * and -v before any of them to see what lies behind a call: connections, attempts, times. */
 #include "cache.minirpc.h"
 #include "ctl.h"
 #include "errors.h"

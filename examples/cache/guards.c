@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* What stands in front of the handlers, when a server is told so: --max-rate, a bucket of tokens in the
+ * admission hook, and --flaky, an interceptor that fails most calls so that retries can be tried. */
 #include "guards.h"
 
 /* The talk's tap: asked when a request's headers are in, before anything of it is kept. A bucket holds the

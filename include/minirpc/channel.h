@@ -107,7 +107,9 @@ struct minirpc_channel_options {
 };
 
 /* Makes a channel; nothing is resolved or connected yet. loop NULL: the channel brings a loop of
- * its own, and is used with _wait calls or minirpc_call_wait. Everything in options is copied.
+ * its own, and is used with _wait calls or minirpc_call_wait. Everything in options is copied, the
+ * lists too; the interceptors, balancers, resolvers and compressors that they name stay yours.
+ *
  * Returns 0, -EINVAL (target, dns_servers, proxy or no_proxy that cannot be parsed, limits out of
  * range, a time below 0, an authority or user agent that is empty or not printable ASCII, an
  * unknown compression or load balancing policy, a service config with a mistake, which the loop's
