@@ -123,7 +123,7 @@ int mrpc_call_admitted(struct minirpc_call *call, struct mrpc_interceptors *inte
 	call->arena.anyway = false;
 	if (interceptors == NULL || interceptors->count == 0)
 		return 0;
-	return mrpc_call_intercept(call, interceptors, NULL, false);
+	return mrpc_call_intercept_all(call, interceptors);
 }
 
 struct minirpc_call *mrpc_call_ref(struct minirpc_call *call)

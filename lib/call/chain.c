@@ -54,6 +54,29 @@ static size_t round_up(size_t size)
 	return size > SIZE_MAX - unit ? SIZE_MAX : (size + unit - 1) / unit * unit;
 }
 
+/* Where the hooks' data begins in a chain of so many. False: it would wrap. */
+static bool find_data(size_t hooks, size_t *ret_at)
+{
+	if (!mrpc_mul(hooks, sizeof(struct minirpc_hook), ret_at) ||
+	    !mrpc_add(*ret_at, sizeof(struct mrpc_chain), ret_at))
+		return false;
+	*ret_at = round_up(*ret_at);
+	return true;
+}
+
+/* Every call of a server takes all of the list: it is added up once. */
+static bool measure(struct mrpc_interceptors *all)
+{
+	if (!find_data(all->count, &all->data_at))
+		return false;
+	all->chain_size = all->data_at;
+	for (size_t i = 0; i < all->count; i++)
+		if (!mrpc_add(all->chain_size, round_up(all->uses[i].interceptor->data_size),
+			      &all->chain_size))
+			return false;
+	return true;
+}
+
 int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct minirpc_use *uses)
 {
 	size_t count = count_uses(uses), size;
@@ -67,15 +90,13 @@ int mrpc_interceptors_init(struct mrpc_interceptors *interceptors, const struct 
 	interceptors->uses = mrpc_alloc(size);
 	if (interceptors->uses == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		interceptors->uses[i] = uses[i];
-		if (!mrpc_add(interceptors->bytes, round_up(uses[i].interceptor->data_size),
-			      &interceptors->bytes)) {
-			mrpc_interceptors_clear(interceptors);
-			return -ENOMEM;
-		}
-	}
 	interceptors->count = count;
+	if (!measure(interceptors)) {
+		mrpc_interceptors_clear(interceptors);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -104,48 +125,6 @@ void mrpc_interceptors_clear(struct mrpc_interceptors *interceptors)
 
 /* ---- Making one ---- */
 
-/* Which of the uses a call takes. */
-struct choice {
-	bool all, per_attempt;
-};
-
-static bool takes(struct choice choice, const struct minirpc_use *use)
-{
-	return choice.all || use->interceptor->per_attempt == choice.per_attempt;
-}
-
-/* Adds up what is taken: hooks, and bytes of their data. False: it would wrap. */
-static bool add_up(struct choice choice, const struct minirpc_use *uses, size_t count,
-		   size_t *hooks, size_t *bytes)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!takes(choice, &uses[i]))
-			continue;
-		(*hooks)++;
-		if (!mrpc_add(*bytes, round_up(uses[i].interceptor->data_size), bytes))
-			return false;
-	}
-	return true;
-}
-
-static void add_hooks(struct mrpc_chain *chain, struct choice choice,
-		      const struct minirpc_use *uses, size_t count, uint8_t **data)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct minirpc_hook *hook = &chain->hooks[chain->count];
-
-		if (!takes(choice, &uses[i]))
-			continue;
-		hook->chain = chain;
-		hook->interceptor = uses[i].interceptor;
-		hook->user = uses[i].user;
-		hook->data = *data;
-		*data += round_up(hook->interceptor->data_size);
-		chain->closers += hook->interceptor->on_close != NULL;
-		chain->count++;
-	}
-}
-
 /* forward: its way leads through the list from the first to the last. */
 static void point(struct mrpc_passage *passage, struct mrpc_chain *chain, bool forward)
 {
@@ -155,53 +134,99 @@ static void point(struct mrpc_passage *passage, struct mrpc_chain *chain, bool f
 
 static void run(struct mrpc_task *task);
 
-int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
-			const struct minirpc_use *own, bool per_attempt)
+static struct mrpc_chain *new_chain(struct minirpc_call *call, struct mrpc_interceptors *owner,
+				    size_t size)
 {
-	struct choice choice = { .all = call->role == MRPC_SERVER, .per_attempt = per_attempt };
-	size_t own_count = count_uses(own), hooks = 0, bytes = 0, size;
-	struct mrpc_chain *chain;
-	uint8_t *data;
+	struct mrpc_chain *chain = mrpc_arena_alloc(&call->arena, size); /* zeroed */
 
 	assert(call->chain == NULL);
-	if (choice.all) { /* it has been added up */
-		hooks = owner->count;
-		bytes = owner->bytes;
-	} else if (!add_up(choice, owner->uses, owner->count, &hooks, &bytes)) {
-		return -ENOMEM;
-	}
-	if (own_count > 0 && !add_up(choice, own, own_count, &hooks, &bytes))
-		return -ENOMEM;
-	if (hooks == 0)
-		return 0;
-	if (!mrpc_mul(hooks, sizeof *chain->hooks, &size) || !mrpc_add(size, sizeof *chain, &size))
-		return -ENOMEM;
-	size = round_up(size);
-	if (!mrpc_add(size, bytes, &bytes))
-		return -ENOMEM;
-	chain = mrpc_arena_alloc(&call->arena, bytes); /* zeroed */
 	if (chain == NULL)
-		return -ENOMEM;
-
+		return NULL;
 	chain->call = mrpc_call_ref(call);
 	chain->task.phase = MRPC_DELIVER;
 	chain->task.run = run;
 	chain->sent.sent = true;
 	mrpc_list_push(&owner->chains, &chain->node);
 	call->out.writer = &chain->task;
-	data = (uint8_t *)chain + size;
-	add_hooks(chain, choice, owner->uses, owner->count, &data);
-	if (own_count > 0)
-		add_hooks(chain, choice, own, own_count, &data);
-
-	point(&chain->sent, chain, call->role == MRPC_CLIENT);
-	point(&chain->received, chain, call->role == MRPC_SERVER);
 	call->chain = chain;
-	if (call->role == MRPC_CLIENT) {
-		mrpc_lane_clear(&call->out);
-		call->out.state = MRPC_LANE_IDLE;
-		mrpc_chain_push_headers(chain);
+	return chain;
+}
+
+static void add_hook(struct mrpc_chain *chain, const struct minirpc_use *use, uint8_t **data)
+{
+	struct minirpc_hook *hook = &chain->hooks[chain->count++];
+
+	hook->chain = chain;
+	hook->interceptor = use->interceptor;
+	hook->user = use->user;
+	hook->data = *data;
+	*data += round_up(use->interceptor->data_size);
+	chain->closers += use->interceptor->on_close != NULL;
+}
+
+int mrpc_call_intercept_all(struct minirpc_call *call, struct mrpc_interceptors *owner)
+{
+	struct mrpc_chain *chain = new_chain(call, owner, owner->chain_size);
+	uint8_t *data;
+
+	if (chain == NULL)
+		return -ENOMEM;
+	data = (uint8_t *)chain + owner->data_at;
+	for (size_t i = 0; i < owner->count; i++)
+		add_hook(chain, &owner->uses[i], &data);
+	point(&chain->sent, chain, false);
+	point(&chain->received, chain, true);
+	return 0;
+}
+
+/* Adds up those that a client's call takes: hooks, and bytes of their data. False: it would wrap. */
+static bool add_up(const struct minirpc_use *uses, size_t count, bool per_attempt, size_t *hooks,
+		   size_t *bytes)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (uses[i].interceptor->per_attempt != per_attempt)
+			continue;
+		(*hooks)++;
+		if (!mrpc_add(*bytes, round_up(uses[i].interceptor->data_size), bytes))
+			return false;
 	}
+	return true;
+}
+
+static void add_hooks(struct mrpc_chain *chain, const struct minirpc_use *uses, size_t count,
+		      bool per_attempt, uint8_t **data)
+{
+	for (size_t i = 0; i < count; i++)
+		if (uses[i].interceptor->per_attempt == per_attempt)
+			add_hook(chain, &uses[i], data);
+}
+
+int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
+			const struct minirpc_use *own, bool per_attempt)
+{
+	size_t own_count = count_uses(own), hooks = 0, bytes = 0, data_at;
+	struct mrpc_chain *chain;
+	uint8_t *data;
+
+	if (!add_up(owner->uses, owner->count, per_attempt, &hooks, &bytes) ||
+	    !add_up(own, own_count, per_attempt, &hooks, &bytes))
+		return -ENOMEM;
+	if (hooks == 0)
+		return 0;
+	if (!find_data(hooks, &data_at) || !mrpc_add(data_at, bytes, &bytes))
+		return -ENOMEM;
+	chain = new_chain(call, owner, bytes);
+	if (chain == NULL)
+		return -ENOMEM;
+	data = (uint8_t *)chain + data_at;
+	add_hooks(chain, owner->uses, owner->count, per_attempt, &data);
+	add_hooks(chain, own, own_count, per_attempt, &data);
+	point(&chain->sent, chain, true);
+	point(&chain->received, chain, false);
+
+	mrpc_lane_clear(&call->out);
+	call->out.state = MRPC_LANE_IDLE;
+	mrpc_chain_push_headers(chain);
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 struct mrpc_interceptors {
 	struct minirpc_use *uses; /* NULL: none */
 	size_t count;
-	size_t bytes; /* what the data of all of them takes in a call */
+	size_t chain_size, data_at; /* of a call's chain of all of them, and the hooks' data in it */
 	struct mrpc_list chains;
 };
 
@@ -85,9 +85,12 @@ struct mrpc_chain {
 	struct minirpc_hook hooks[]; /* in the order of the lists; then their data */
 };
 
-/* Gives a call its chain, of the owner's uses and then its own (ended by an empty entry, may be NULL).
- * A client's call takes those whose per_attempt is the argument; a server's takes all. Before anything
- * was sent or received. A client's HEADERS go back to before the hooks: owner_ops->ready is called when
+/* Gives a server's call its chain, of all the owner's uses, of which there are some; before anything was
+ * received. Returns 0 or -ENOMEM. */
+int mrpc_call_intercept_all(struct minirpc_call *call, struct mrpc_interceptors *owner);
+
+/* Gives a client's call its chain, of the owner's uses and then its own (ended by an empty entry, may be NULL),
+ * those of them whose per_attempt is the argument. Before anything was sent. Its HEADERS go back to before the hooks: owner_ops->ready is called when
  * they have passed, and before that the call must not be attached. Returns 0 (also when there is
  * nothing to take) or -ENOMEM. */
 int mrpc_call_intercept(struct minirpc_call *call, struct mrpc_interceptors *owner,
