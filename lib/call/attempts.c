@@ -17,13 +17,13 @@ struct mrpc_attempt {
 	struct minirpc_attempt is;
 };
 
-static const char *keep(struct minirpc_call *call, const char *text, size_t max)
+static const char *keep(struct minirpc_call *call, const char *text, size_t len)
 {
 	const char *copy;
 
-	if (text == NULL || text[0] == '\0')
+	if (len == 0)
 		return "";
-	copy = mrpc_arena_strndup(&call->arena, text, strnlen(text, max));
+	copy = mrpc_arena_strndup(&call->arena, text, len);
 	return copy == NULL ? "" : copy;
 }
 
@@ -41,6 +41,7 @@ void mrpc_call_note_attempt(struct minirpc_call *call, const struct minirpc_stat
 			    bool transparent)
 {
 	struct mrpc_attempt *attempt, **at = &call->past;
+	const char *text = status->message == NULL ? "" : status->message;
 
 	if (transparent && call->past_transparent >= TRANSPARENT_KEPT)
 		return;
@@ -49,7 +50,7 @@ void mrpc_call_note_attempt(struct minirpc_call *call, const struct minirpc_stat
 		return;
 	attempt->is = (struct minirpc_attempt){
 		.code = status->code,
-		.message = keep(call, status->message, TEXT_KEPT),
+		.message = keep(call, text, strnlen(text, TEXT_KEPT)),
 		.peer = mrpc_call_keep_peer(call),
 		.started = call->attempt_started,
 		.ended = *call->place.now,

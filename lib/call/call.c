@@ -372,9 +372,10 @@ void mrpc_call_keep_status(struct minirpc_call *call, struct minirpc_status *kep
 			   const struct minirpc_status *status)
 {
 	const char *text = status->message == NULL ? "" : status->message;
-	char *message = mrpc_arena_strndup(&call->arena, text, strlen(text));
-	char *details = NULL;
+	char *message = NULL, *details = NULL;
 
+	if (text[0] != '\0') /* most are OK */
+		message = mrpc_arena_strndup(&call->arena, text, strlen(text));
 	if (status->details_len > 0)
 		details = mrpc_arena_strndup(&call->arena, status->details, status->details_len);
 	*kept = (struct minirpc_status){

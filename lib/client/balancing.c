@@ -19,6 +19,7 @@
 #include "client/balancing.h"
 
 #include "base/alloc.h"
+#include "base/cold.h"
 #include "base/text.h"
 #include "client/channel.h"
 #include "client/hedge.h"
@@ -559,7 +560,7 @@ static bool was_tried(const minirpc_call *call, const minirpc_subchannel *handle
 /* Attempts of one call go to distinct servers if the policy has others to offer [A6]: it is asked again, as
  * often as there were attempts. Not one that hears how each of its picks ended: it would count those that nobody
  * took. */
-static void pick_another(const struct minirpc_balancing *balancing,
+MRPC_COLD static void pick_another(const struct minirpc_balancing *balancing,
 			 const struct minirpc_pick_args *args, minirpc_subchannel **handle)
 {
 	for (unsigned left = args->call->previous_attempts; left > 0; left--) {

@@ -8,6 +8,7 @@
  * [S-3]. */
 #include "h2/inside.h"
 
+#include "base/cold.h"
 #include "base/text.h"
 #include "wire/percent.h"
 
@@ -43,15 +44,19 @@ static void set_http_status(struct mrpc_block *block, const char *value, size_t 
 		block->stream->http_status = status;
 }
 
-/* What the server sends is what we sent [W-9]. */
-static bool is_ours(const struct minirpc_call *call, const char *value, size_t len)
+MRPC_COLD static bool is_same(const struct minirpc_call *call, const char *value, size_t len)
 {
 	char subtype[MRPC_SUBTYPE_SIZE];
 
-	if (call->content_type == NULL && value == mrpc_subtype_proto)
-		return true;
 	return mrpc_subtype_lower(subtype, value, len) &&
 	       strcmp(subtype, minirpc_call_subtype(call)) == 0;
+}
+
+/* What the server sends is what we sent [W-9]. */
+static bool is_ours(const struct minirpc_call *call, const char *value, size_t len)
+{
+	return (call->content_type == NULL && value == mrpc_subtype_proto) ||
+	       is_same(call, value, len);
 }
 
 static void set_content_type(struct mrpc_block *block, const char *value, size_t len)
