@@ -300,7 +300,7 @@ bool mrpc_chain_owes(const struct mrpc_chain *chain)
 void mrpc_chain_look(struct mrpc_chain *chain)
 {
 	chain->received.disturbed = true; /* the call may be over */
-	if (chain->closed || chain->call->has_handle || chain->call->transport != NULL)
+	if (chain->call->transport != NULL || chain->call->has_handle || chain->closed)
 		return;
 	if (mrpc_chain_owes(chain) || chain->shown != NULL)
 		mrpc_turn_wake(chain->call->place.turn, &chain->task);
@@ -563,7 +563,8 @@ void mrpc_chain_push(struct mrpc_chain *chain, struct mrpc_part *part)
 		outbox->last->next = part;
 	outbox->last = part;
 	outbox->bytes += weight(part);
-	outbox->messages += outbox->messages < 2;
+	if (outbox->messages < 2)
+		outbox->messages++;
 	wake(chain);
 }
 

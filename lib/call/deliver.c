@@ -154,13 +154,14 @@ static bool deliver_shown(struct minirpc_call *call)
 	struct mrpc_part *part;
 
 	if (!mrpc_chain_is_busy(call)) {
-		size_t credit;
-
 		part = mrpc_lane_borrow(&call->in);
-		credit = part->credit;
-		if (part->compressed && !part->inflated && !inflate(call, &part))
-			return true;
-		part->credit = credit;
+		if (part->compressed && !part->inflated) {
+			size_t credit = part->credit;
+
+			if (!inflate(call, &part))
+				return true;
+			part->credit = credit;
+		}
 		mrpc_chain_begin_message(call->chain, part);
 	}
 	if (!mrpc_chain_receive(call->chain))

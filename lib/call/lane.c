@@ -190,7 +190,7 @@ static void passed_message(struct mrpc_lane *lane, const struct mrpc_part *part)
 	}
 }
 
-static struct mrpc_part *advance(struct mrpc_lane *lane)
+static struct mrpc_part *move_cursor(struct mrpc_lane *lane)
 {
 	struct mrpc_part *part = lane->cursor;
 
@@ -201,6 +201,13 @@ static struct mrpc_part *advance(struct mrpc_lane *lane)
 		if (lane->head == NULL)
 			lane->tail = NULL;
 	}
+	return part;
+}
+
+static struct mrpc_part *advance(struct mrpc_lane *lane)
+{
+	struct mrpc_part *part = move_cursor(lane);
+
 	if (part->kind == MRPC_MESSAGE)
 		passed_message(lane, part);
 	else if (part->kind == MRPC_END)
@@ -224,15 +231,12 @@ struct mrpc_part *mrpc_lane_take(struct mrpc_lane *lane)
 
 struct mrpc_part *mrpc_lane_borrow(struct mrpc_lane *lane)
 {
-	struct mrpc_part *part = lane->cursor;
-	size_t credit = part->credit;
-	bool awaited = lane->awaited;
+	struct mrpc_part *part;
 
-	part->credit = 0;
-	lane->awaited = false;
-	mrpc_lane_take(lane);
-	part->credit = credit;
-	lane->awaited = awaited;
+	assert(!lane->retained && lane->cursor->kind == MRPC_MESSAGE);
+	part = move_cursor(lane);
+	lane->unread -= weight(part);
+	tell_room(lane);
 	lane->lent = true;
 	return part;
 }

@@ -248,20 +248,24 @@ def instructions(load, command, requests):
 
 
 CLIENT = {'plain': 'client', 'retry': 'client, retry policy', 'hedging': 'client, hedging',
-          'attempts': 'client, per_attempt'}
+          'attempts': 'client, per_attempt', 'round_robin': 'client, round_robin of 3'}
 
 
 def client_instructions(command, kind, calls):
-    """The same of a client that makes so many calls; the server beside it is not looked at."""
+    """The same of a client that makes so many calls; the servers beside it are not looked at."""
     file = f'{WORK}/callgrind.out'
     if os.path.exists(file):
         os.remove(file)
-    server = Server(command)
+    servers = []
     try:
-        subprocess.run(['valgrind', '--tool=callgrind', '--quiet', f'--callgrind-out-file={file}', command[0],
-                        '--client', f'127.0.0.1:{server.port}', str(calls), kind], check=True)
+        for _ in range(3 if kind == 'round_robin' else 1):
+            servers.append(Server(command))
+        target = 'ipv4:' + ','.join(f'127.0.0.1:{server.port}' for server in servers)
+        run('valgrind', '--tool=callgrind', '--quiet', f'--callgrind-out-file={file}', command[0],
+            '--client', target, str(calls), kind)
     finally:
-        server.stop()
+        for server in servers:
+            server.stop()
     with open(file) as out:
         return int(re.search(r'^(?:totals|summary): (\d+)', out.read(), re.M)[1])
 
@@ -284,13 +288,13 @@ def callgrind(commands):
             few, many = 2000, 12000
             result[name] = (client_instructions(commands['ours'], kind, many) -
                             client_instructions(commands['ours'], kind, few)) / (many - few)
+    print('user instructions per call')
     for name, figure in result.items():
-        ratio = f'   {figure / result["floor"]:.2f} x floor' if 'floor' in result and name != 'floor' else ''
-        if name in CLIENT.values() and name != 'client':
-            ratio = f'   {figure / result["client"] * 100 - 100:+.1f} % of client'
-        elif name in CLIENT.values():
-            ratio = ''
-        print(f'{name:>22}: {figure:8.0f} user instructions per call{ratio}')
+        plain = name.split(',')[0]  # what a feature is compared with
+        ratio = f'   {figure / result["floor"]:.2f} x floor' if name == 'ours' and 'floor' in result else ''
+        if name != plain:
+            ratio = f'   {figure / result[plain] * 100 - 100:+.1f} % of {plain}'
+        print(f'{name:>26} {figure:8,.0f}{ratio}')
     return result
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service of bench.proto on libminirpc's public headers and generated stubs, as a user would
  * write it. Prints "listening on HOST:PORT"; SIGTERM ends it. And a client of it:
- * --client HOST:PORT CALLS WITH, see client_options. */
+ * --client TARGET CALLS WITH, see client_options. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +90,7 @@ static const struct minirpc_interceptor all_pass = {
 	.on_receive = on_part,
 };
 
-/* ---- The client: calls one after the other, ten at a time ---- */
+/* ---- The client: calls one after the other, ten at a time for each server ---- */
 
 #define PARALLEL 10
 
@@ -128,7 +128,7 @@ static void on_answer(const struct minirpc_status *status, const Bench__Msg *res
 }
 
 /* What the calls are made with, none of which is needed: "plain", "retry", "hedging", "attempts" (one
- * interceptor for each attempt). */
+ * interceptor for each attempt), "round_robin" (over three servers). */
 static struct minirpc_channel_options client_options(const char *with)
 {
 	static const struct minirpc_retry_policy retry = {
@@ -162,19 +162,21 @@ static struct minirpc_channel_options client_options(const char *with)
 		options.service_config = &with_hedging;
 	else if (strcmp(with, "attempts") == 0)
 		options.interceptors = uses;
+	else if (strcmp(with, "round_robin") == 0)
+		options.load_balancing = "round_robin";
 	return options;
 }
 
 static int run_client(const char *address, unsigned long calls, const char *with)
 {
 	const struct minirpc_channel_options options = client_options(with);
-	int r;
+	int parallel = options.load_balancing == NULL ? PARALLEL : 3 * PARALLEL, r;
 
 	client.to_begin = client.to_end = calls;
 	r = minirpc_loop_new(&client.loop, NULL);
 	if (r == 0)
 		r = minirpc_channel_new(&client.channel, client.loop, address, &options);
-	for (int i = 0; r == 0 && i < PARALLEL; i++)
+	for (int i = 0; r == 0 && i < parallel; i++)
 		begin_call();
 	if (r == 0)
 		r = minirpc_loop_run(client.loop);
