@@ -73,7 +73,7 @@ def sanitized_tests(folder, everything):
     if not build(folder, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1', env={'CC': 'clang'}):
         return 0, 1, 0
     return meson_tests(folder, 'sanitized', '--timeout-multiplier=10', env={
-        'SWEEP_STEP': '7' if everything else '101',
+        'SWEEP_STEP': '7' if everything else '101', 'SIM_SEEDS': '2000' if everything else '500',
         'ASAN_OPTIONS': 'detect_stack_use_after_return=1', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
 
 
@@ -108,7 +108,7 @@ def valgrind_tests(folder):
     passed, failed, skipped = meson_tests(
         folder, 'valgrind', '--timeout-multiplier=100', *[f'--suite={s}' for s in suites],
         '--wrapper=valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite',
-        env={'CK_TIMEOUT_MULTIPLIER': '100', 'CK_EXCLUDE_TAGS': 'descriptors'})
+        env={'CK_TIMEOUT_MULTIPLIER': '100', 'CK_EXCLUDE_TAGS': 'descriptors', 'SIM_SEEDS': '300'})
     return passed, failed, skipped + 1
 
 

@@ -651,8 +651,7 @@ void world_free(struct world *w)
 {
 	if (w == NULL)
 		return;
-	if (w->client_end != NULL || w->server_end != NULL)
-		world_cut(w);
+	world_cut(w);
 	minirpc_channel_free(w->channel);
 	minirpc_server_free(w->server);
 	if (w->loop != NULL)
