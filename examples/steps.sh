@@ -38,7 +38,8 @@ run() {
 serve() {
 	local name=$1
 	shift
-	"$@" >"$work/$name.out" &
+	: >"$work/$name.out" # there before it is looked at
+	"$@" >>"$work/$name.out" &
 	pid=$!
 	pids+=($pid)
 	for _ in $(seq 100); do
