@@ -11,7 +11,7 @@
  * Choose one by .load_balancing of the channel, or by the service config, which goes first [L-3].
  *
  * This header is for a policy of your own; the three are written on it, too. It keeps
- * subchannels, each of them one server with one connection, and answers one question: which of
+ * subchannels, each of them one server, and answers one question: which of
  * them takes this call. It never sees a message. docs/load-balancing.md says how a channel uses
  * it.
  *

@@ -81,8 +81,9 @@ struct minirpc_channel_options {
 	/* For methods marked idempotent or without side effects in the .proto, where the service
 	 * config has no policy for them; NULL: none. */
 	const struct minirpc_retry_policy *retry_safe;
-	unsigned max_attempts;   /* cap of every policy's; 0: 5 */
-	unsigned max_connections_per_subchannel; /* cap of the service config's [B-5]; 0: 10 */
+	unsigned max_attempts; /* cap of every policy's; 0: 5 */
+	/* To one server: cap of the service config's [B-5]; 0: 10. */
+	unsigned max_connections_per_subchannel;
 	size_t max_replay_total; /* as max_replay, of all calls together; 0: 16 MiB */
 
 	/* Which servers, see resolver.h and balancer.h. */

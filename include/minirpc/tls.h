@@ -3,7 +3,8 @@
  *
  *	minirpc_tls *tls;
  *
- *	r = minirpc_tls_new(&tls, &(struct minirpc_tls_options){ .cert_file = "cert.pem", .key_file = "key.pem" });
+ *	r = minirpc_tls_new(&tls, &(struct minirpc_tls_options){
+ *		.cert_file = "cert.pem", .key_file = "key.pem" });
  *	r = minirpc_server_new(&server, loop, &(struct minirpc_server_options){ .tls = tls });
  *	minirpc_tls_unref(tls);                 // the server keeps its own reference
  *
