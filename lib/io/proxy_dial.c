@@ -23,6 +23,7 @@
 #define SERVER_SIZE 272u  /* a name of 253, a port, brackets */
 #define REASON_SIZE 1100u /* two names, and what dial says */
 #define STATUS_LINE_MAX 100u
+#define INTERIM_MAX 16u /* 1xx answers; one who never stops would have the loop for himself */
 
 struct mrpc_proxy_dial {
 	minirpc_loop *loop;
@@ -41,6 +42,7 @@ struct mrpc_proxy_dial {
 	char *request;
 	size_t request_len, request_sent;
 	size_t header_len;
+	unsigned interim; /* answers before the one that counts */
 	bool finished;
 	int error;
 	char reason[REASON_SIZE];
@@ -157,6 +159,7 @@ static int make_request(struct mrpc_proxy_dial *dial)
 		authorization != NULL ? authorization : "", authorization != NULL ? "\r\n" : "");
 	dial->request_len = dial->request != NULL ? strlen(dial->request) : 0;
 	dial->request_sent = dial->header_len = 0;
+	dial->interim = 0;
 	return dial->request == NULL ? -ENOMEM : 0;
 }
 
@@ -227,8 +230,9 @@ static void judge(struct mrpc_proxy_dial *dial)
 	char line[4 * STATUS_LINE_MAX + 1];
 	int status = status_of(dial->header, dial->header_len);
 
-	if (status >= 100 && status < 200 && status != 101) {
-		dial->header_len = 0; /* interim: another one follows */
+	if (status >= 100 && status < 200 && status != 101 && dial->interim < INTERIM_MAX) {
+		dial->interim++;
+		dial->header_len = 0; /* another one follows */
 		return;
 	}
 	if (status >= 200 && status < 300) { /* RFC 9110, 9.3.6: any of them */

@@ -122,6 +122,12 @@ static void push_list(void *user)
 		minirpc_resolving_fail(fleet->resolving, "no memory");
 }
 
+static void tell_resolver(const struct fleet *fleet, bool stops)
+{
+	if (fleet->on_resolver != NULL)
+		fleet->on_resolver(stops);
+}
+
 static int start(minirpc_resolving *to, const char *target, void *user, void **ret_self)
 {
 	struct fleet *fleet = user;
@@ -134,6 +140,7 @@ static int start(minirpc_resolving *to, const char *target, void *user, void **r
 	fleet->starts++;
 	fleet->resolving = to;
 	*ret_self = fleet;
+	tell_resolver(fleet, false);
 	return 0;
 }
 
@@ -143,6 +150,7 @@ static void again(void *self)
 
 	fleet->agains++;
 	push_list(fleet);
+	tell_resolver(fleet, false);
 }
 
 static void stop(void *self)
@@ -151,6 +159,7 @@ static void stop(void *self)
 
 	fleet->stops++;
 	fleet->resolving = NULL;
+	tell_resolver(fleet, true);
 }
 
 static const struct minirpc_resolver resolver = { "fleet", start, again, stop };

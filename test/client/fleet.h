@@ -37,6 +37,7 @@ struct fleet {
 	minirpc_resolving *resolving; /* NULL: not started */
 	unsigned starts, stops, agains;
 	const char *list; /* what it pushes when it is started: "123"; NULL: nothing */
+	void (*on_resolver)(bool stops); /* inside its start, again and stop; may be NULL */
 	char log[8192];   /* the lines of the loop's log */
 };
 

@@ -449,6 +449,23 @@ START_TEST(a_header_has_8_KiB)
 }
 END_TEST
 
+/* A flood of them would never let go of the loop, deadline or not. */
+START_TEST(sixteen_interim_answers_are_enough)
+{
+	static const char interim[] = "HTTP/1.1 103 H\r\n\r\n", last[] = "HTTP/1.1 200 OK\r\n\r\n";
+	char answer[17 * (sizeof interim - 1) + sizeof last] = "";
+
+	for (int i = 0; i < 16 + _i; i++)
+		strcat(answer, interim);
+	strcat(answer, last);
+	connect_to("a.org", answer);
+	if (_i == 0)
+		ck_assert_int_eq(got.error, 0);
+	else
+		assert_refused(-ECONNREFUSED, "HTTP/1.1 103 H");
+}
+END_TEST
+
 START_TEST(one_that_hangs_up_is_told)
 {
 	server.closes = true;
@@ -675,6 +692,7 @@ Suite *suite(void)
 	tcase_add_loop_test(ways, L_9_a_refusal_is_told_with_its_status_line, 0, 9);
 	tcase_add_test(ways, a_long_status_line_is_cut);
 	tcase_add_loop_test(ways, a_header_has_8_KiB, 0, 2);
+	tcase_add_loop_test(ways, sixteen_interim_answers_are_enough, 0, 2);
 	tcase_add_loop_test(ways, one_that_hangs_up_is_told, 0, 2);
 	tcase_add_test(ways, a_slow_one_has_until_the_deadline);
 	tcase_add_test(ways, a_proxy_that_is_not_there_is_named);
