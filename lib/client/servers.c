@@ -181,7 +181,7 @@ static void on_failure(const char *reason, void *user)
 static int on_result(const struct minirpc_resolver_result *result, void *user)
 {
 	minirpc_channel *channel = user;
-	struct mrpc_endpoints *endpoints;
+	struct mrpc_endpoints *endpoints, *before;
 	int bad, r;
 
 	/* [L-8] A bad config leaves the one before in force, and does nothing to the addresses. */
@@ -195,15 +195,17 @@ static int on_result(const struct minirpc_resolver_result *result, void *user)
 	endpoints = mrpc_endpoints_copy(result->endpoints, result->endpoint_count);
 	if (endpoints == NULL)
 		return -ENOMEM;
-	r = give_endpoints(channel, endpoints);
-	if (r < 0) {
-		mrpc_free(endpoints);
-		return r;
-	}
-	mrpc_free(channel->endpoints);
+	before = channel->endpoints;
 	channel->endpoints = endpoints;
 	snprintf(channel->note, sizeof channel->note, "%s",
 		 result->note != NULL ? result->note : "");
+	r = give_endpoints(channel, endpoints); /* it may stop a policy, which may make us IDLE */
+	if (r < 0) {
+		channel->endpoints = before;
+		mrpc_free(endpoints);
+		return r;
+	}
+	mrpc_free(before);
 	return bad;
 }
 
@@ -442,6 +444,7 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 
 void mrpc_channel_end_servers(minirpc_channel *channel)
 {
+	mrpc_resolving_stop(&channel->resolving); /* first, or a policy's last word is a push */
 	stop_all(channel, MINIRPC_SHUTDOWN);
 	while (!mrpc_list_is_empty(&channel->subchannels))
 		mrpc_subchannel_free(

@@ -95,6 +95,24 @@ START_TEST(a_failure_of_an_earlier_address_does_not_hurry_the_next)
 }
 END_TEST
 
+START_TEST(B_4_every_new_list_begins_a_new_pass)
+{
+	open_fleet("12");
+	for (unsigned i = 1; i <= 4; i++)
+		fleet.servers[i].mode = FLEET_SILENT;
+	minirpc_channel_connect(fleet.channel);
+	fleet_advance(&fleet, MINIRPC_MS(260));
+	ck_assert_str_eq(fleet.order, "12");
+	ck_assert_int_eq(fleet_push(&fleet, "34", NULL, NULL), 0);
+	fleet_settle(&fleet);
+	ck_assert_str_eq(fleet.order, "123");
+	fleet_advance(&fleet, MINIRPC_MS(249));
+	ck_assert_str_eq(fleet.order, "123");
+	fleet_advance(&fleet, MINIRPC_MS(1));
+	ck_assert_str_eq(fleet.order, "1234");
+}
+END_TEST
+
 START_TEST(when_all_have_failed_calls_fail_and_hear_of_each_address)
 {
 	struct probe fails = { 0 }, waits = { 0 }, later = { 0 };
@@ -362,6 +380,7 @@ Suite *suite(void)
 	tcase_add_test(t, the_next_address_is_tried_250_ms_after_a_silent_one);
 	tcase_add_test(t, families_take_turns);
 	tcase_add_test(t, a_failure_of_an_earlier_address_does_not_hurry_the_next);
+	tcase_add_test(t, B_4_every_new_list_begins_a_new_pass);
 	tcase_add_test(t, when_all_have_failed_calls_fail_and_hear_of_each_address);
 	tcase_add_test(t, each_address_is_tried_again_after_its_own_backoff);
 	tcase_add_test(t, failures_and_losses_ask_for_a_fresh_list);
