@@ -106,6 +106,7 @@ struct minirpc_call {
 	bool secure;        /* it goes, or came, over TLS */
 	bool own_authority; /* client: authority is not the channel's, the certificate must be good for it [N-4] */
 	bool has_pushback;
+	bool is_ours; /* client: not a user's, and not counted among calls */
 	bool resting; /* client: between two attempts; the end that comes now is no attempt's */
 	bool gone; /* killed, or the peer left: on_end is due at once, whatever the lane holds */
 

@@ -226,6 +226,8 @@ int mrpc_balancing_new(struct minirpc_balancing **ret_balancing, minirpc_channel
 		.config = mrpc_strdup(config != NULL ? config : "{}"),
 		.refs = 1,
 		.state = MINIRPC_CONNECTING,
+		.looks_at_health =
+			use->balancer != &mrpc_pick_first && use->balancer != &mrpc_attached_balancer,
 		.task = { .phase = MRPC_DELIVER, .run = run },
 	};
 	mrpc_list_init(&balancing->held);
@@ -294,13 +296,15 @@ static void tell_state(struct mrpc_task *task)
 	struct minirpc_balancing *balancing = handle->to;
 
 	if (balancing->started)
-		balancing->policy->on_state(balancing->self, handle, handle->under->state);
+		balancing->policy->on_state(balancing->self, handle,
+					    minirpc_subchannel_state(handle));
 }
 
 void mrpc_balancing_on_change(struct mrpc_subchannel *subchannel, void *user)
 {
 	minirpc_channel *channel = user;
 
+	mrpc_health_look(subchannel);
 	for (struct mrpc_list *node = subchannel->handles.next; node != &subchannel->handles;
 	     node = node->next) {
 		struct minirpc_subchannel *handle =
@@ -363,6 +367,7 @@ static int new_handle(minirpc_subchannel **ret_subchannel, minirpc_balancing *to
 	handle->to = to;
 	mrpc_list_push(&to->held, &handle->node);
 	mrpc_list_push(&handle->under->handles, &handle->sharer);
+	mrpc_health_look(handle->under);
 	*ret_subchannel = handle;
 	return 0;
 }
@@ -405,6 +410,7 @@ minirpc_subchannel *minirpc_subchannel_free(minirpc_subchannel *subchannel)
 	mrpc_list_remove(&subchannel->sharer);
 	mrpc_list_remove(&subchannel->node);
 	mrpc_list_push(&subchannel->to->spare, &subchannel->node);
+	mrpc_health_look(under);
 	if (mrpc_list_is_empty(&under->handles))
 		mrpc_subchannel_leave(under);
 	return NULL;
@@ -420,7 +426,10 @@ void minirpc_subchannel_connect(minirpc_subchannel *subchannel)
 
 enum minirpc_channel_state minirpc_subchannel_state(const minirpc_subchannel *subchannel)
 {
-	return subchannel->under == NULL ? MINIRPC_SHUTDOWN : subchannel->under->state;
+	if (subchannel->under == NULL)
+		return MINIRPC_SHUTDOWN;
+	return subchannel->to->looks_at_health ? mrpc_health_state(subchannel->under)
+					       : subchannel->under->state;
 }
 
 size_t minirpc_subchannel_open_calls(const minirpc_subchannel *subchannel)
@@ -435,7 +444,10 @@ const char *minirpc_subchannel_address(const minirpc_subchannel *subchannel)
 
 const char *minirpc_subchannel_failure(const minirpc_subchannel *subchannel)
 {
-	return subchannel->under == NULL ? "" : subchannel->under->failure;
+	if (subchannel->under == NULL)
+		return "";
+	return subchannel->to->looks_at_health ? mrpc_health_failure(subchannel->under)
+					       : subchannel->under->failure;
 }
 
 void minirpc_subchannel_set_user(minirpc_subchannel *subchannel, void *user)
@@ -590,6 +602,9 @@ enum minirpc_pick mrpc_balancing_place(struct minirpc_balancing *balancing, mini
 		return pick;
 	if (pick != MINIRPC_PICK_COMPLETE || handle == NULL || handle->to != balancing ||
 	    handle->under == NULL)
+		return MINIRPC_PICK_QUEUE;
+	if (handle->under->health.service != NULL &&
+	    minirpc_subchannel_state(handle) != MINIRPC_READY)
 		return MINIRPC_PICK_QUEUE;
 	if (balancing->policy->on_call_over != NULL) {
 		r = note_picked(call, handle);

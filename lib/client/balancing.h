@@ -34,6 +34,7 @@ struct minirpc_balancing {
 	char *config;                    /* its JSON */
 	bool started;                    /* `start` has succeeded, stop is owed */
 	bool stopped;                    /* nothing is called any more */
+	bool looks_at_health;            /* [H-4] */
 	bool updated;                    /* it has said what it is */
 	bool exit_idle, resolver_failed; /* to be told */
 	unsigned refs;                   /* the channel's, and calls under way into the policy */

@@ -135,6 +135,9 @@ void mrpc_channel_forget_config(minirpc_channel *channel);
 /* Of one subchannel, within the channel's cap [B-5]. At least 1. */
 unsigned mrpc_channel_max_connections(const minirpc_channel *channel);
 
+/* What the config in force says of health checks counts for all servers. While the config before lives. */
+void mrpc_channel_check_health(minirpc_channel *channel);
+
 /* What came with the resolver's result; NULL: it has no service config. Returns 0; -EINVAL (refused, and
  * logged: what an earlier result said stays in force), -ENODATA (the same, but there is no earlier result:
  * the channel cannot be used yet, [L-8]), -ENOMEM. */

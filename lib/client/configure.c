@@ -61,6 +61,15 @@ static void choose(minirpc_channel *channel)
 	scale(channel);
 }
 
+void mrpc_channel_check_health(minirpc_channel *channel)
+{
+	channel->subchannel.health_service =
+		channel->config == NULL ? NULL : mrpc_config_rest(channel->config)->health_service;
+	for (struct mrpc_list *node = channel->subchannels.next; node != &channel->subchannels;
+	     node = node->next)
+		mrpc_health_look(mrpc_container(node, struct mrpc_subchannel, node));
+}
+
 /* [L-3] The first policy that is known counts, and must like its config; a list of strangers is a mistake. */
 static int check_policies(const struct mrpc_config *config, const char *name,
 			  const struct minirpc_balancer_use *own, char *error, size_t error_size)
@@ -183,6 +192,8 @@ int minirpc_channel_set_service_config(minirpc_channel *channel, const char *jso
 	if (r < 0) {
 		channel->own_config = before;
 		choose(channel);
+	} else {
+		mrpc_channel_check_health(channel);
 	}
 	mrpc_config_unref(r < 0 ? config : before);
 	return r;
@@ -211,6 +222,7 @@ int mrpc_channel_set_resolved_config(minirpc_channel *channel, const char *json)
 	channel->has_resolved_config = true;
 	channel->resolved_config = config;
 	choose(channel);
+	mrpc_channel_check_health(channel);
 	mrpc_config_unref(before);
 	return 0;
 }

@@ -424,9 +424,12 @@ int mrpc_channel_begin_servers(minirpc_channel *channel, const char *target,
 		.connect_timeout = options->connect_timeout,
 		.max_connections = mrpc_channel_max_connections(channel),
 		.on_returned = mrpc_balancing_on_returned,
+		.call = &channel->call,
+		.authority = channel->authority,
 		.on_change = mrpc_balancing_on_change,
 		.user = channel,
 	};
+	mrpc_channel_check_health(channel);
 	if (options->load_balancing != NULL) {
 		if (mrpc_balancer_find(channel->balancers, options->load_balancing) == NULL)
 			return -EINVAL;

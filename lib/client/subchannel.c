@@ -266,10 +266,10 @@ void mrpc_subchannel_is_ready(struct mrpc_subchannel *subchannel)
 		subchannel->current = connection;
 	subchannel->attempts = 0;
 	subchannel->next_address = 0;
-	subchannel->failure[0] = '\0';
 	mrpc_log(&subchannel->config->loop->log, MINIRPC_LOG_INFO, "connected to %s",
 		 connection->peer);
 	set_attempt(subchannel, MINIRPC_IDLE);
+	subchannel->failure[0] = '\0'; /* health.c has kept it */
 	mrpc_subchannel_serve(subchannel);
 }
 
@@ -326,6 +326,7 @@ void mrpc_subchannel_lost(struct mrpc_subchannel *subchannel, struct mrpc_connec
 	if (subchannel->ready_count == 0)
 		mrpc_subchannel_return_all(subchannel);
 	set_attempt(subchannel, subchannel->attempt);
+	mrpc_health_look(subchannel); /* another one is the current one now */
 	mrpc_subchannel_serve(subchannel);
 }
 
@@ -416,6 +417,8 @@ int mrpc_subchannel_new(struct mrpc_subchannel **ret_subchannel,
 	r = copy_texts(subchannel, addresses, count, server_name);
 	if (r == 0)
 		r = mrpc_timer_bind(&subchannel->timer, &config->loop->timers, on_timer);
+	if (r == 0)
+		r = mrpc_health_init(subchannel);
 	if (r < 0) {
 		mrpc_subchannel_free(subchannel);
 		return r;
@@ -431,6 +434,7 @@ void mrpc_subchannel_free(struct mrpc_subchannel *subchannel)
 
 	stop_attempt(subchannel);
 	mrpc_task_sleep(&subchannel->ending);
+	mrpc_health_clear(subchannel);
 	while ((node = subchannel->connections.next) != &subchannel->connections)
 		mrpc_connection_free(mrpc_container(node, struct mrpc_connection, node));
 	mrpc_timer_unbind(&subchannel->timer);

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "client/backoff.h"
+#include "client/health.h"
 #include "h2/conn.h"
 #include "io/dial.h"
 #include "io/host_conn.h"
@@ -37,6 +38,9 @@ struct mrpc_subchannel_config {
 	struct minirpc_keepalive *keepalive; /* the owner's, completed; of all its subchannels, as a
 						server's too_many_pings is told to all [K-3] */
 	minirpc_time backoff_initial, backoff_max, connect_timeout; /* 0: the defaults */
+	const char *health_service;          /* the service config's; NULL: health is not asked for */
+	const struct mrpc_call_config *call; /* the owner's, for calls that ask [H-4] */
+	const char *authority;               /* of them */
 	struct mrpc_proxy *proxy;                             /* the owner's [L-9] */
 	const char
 		*proxied_host; /* the owner's; the proxy resolves it, addresses mean nothing then.
@@ -86,6 +90,7 @@ struct mrpc_subchannel {
 	struct mrpc_proxy_dial *proxy_dial; /* in its place */
 	struct mrpc_connection *opening;    /* the attempt has got so far */
 	struct mrpc_list connections; /* all: opening, ready, and on their way out; the oldest first */
+	struct mrpc_health health;
 	char failure[512];            /* why the last attempt failed, "" when none did */
 };
 
@@ -163,6 +168,7 @@ struct mrpc_connection {
 	bool is_ready;         /* takes calls: READY, and not on its way out */
 	bool is_over;          /* its transport is gone */
 	minirpc_time retry_at; /* until when its loss is a failed attempt, if no call succeeded on it */
+	bool knows_no_health;  /* its server has no such service [H-4] */
 	char peer[MRPC_ADDRESS_TEXT];
 	char good_for[MRPC_HOST_MAX +
 		      1]; /* authority.c: the host that was checked last, and found good */

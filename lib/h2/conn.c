@@ -716,7 +716,7 @@ const char *mrpc_conn_reason(const struct mrpc_conn *conn)
 
 size_t mrpc_conn_open_calls(const struct mrpc_conn *conn)
 {
-	return conn->calls;
+	return conn->calls - conn->ours;
 }
 
 int mrpc_conn_open(struct mrpc_conn *conn, struct minirpc_call *call)

@@ -81,6 +81,7 @@ enum mrpc_conn_state mrpc_conn_state(const struct mrpc_conn *conn);
  */
 const char *mrpc_conn_reason(const struct mrpc_conn *conn);
 
+/* Without those that are not a user's (is_ours). */
 size_t mrpc_conn_open_calls(const struct mrpc_conn *conn);
 
 /* Client: puts a call on this connection. When the peer's MAX_CONCURRENT_STREAMS is reached it

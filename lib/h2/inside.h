@@ -194,6 +194,7 @@ struct mrpc_conn {
 	size_t calls; /* calls attached */
 	size_t unsubmitted; /* client: streams that nghttp2 does not know yet */
 	bool room_wanted;   /* client: the owner waits until there is room */
+	size_t ours;  /* of them: not a user's */
 	size_t lingerers;
 
 	struct mrpc_block block;

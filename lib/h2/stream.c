@@ -70,18 +70,36 @@ void mrpc_stream_free(struct mrpc_stream *stream)
 
 /* ---- The call's side ---- */
 
+static void count_in(struct mrpc_conn *conn, const struct minirpc_call *call)
+{
+	conn->calls++;
+	if (call->is_ours)
+		conn->ours++;
+	else
+		MRPC_COUNT(conn, calls_started, 1);
+}
+
+static void count_out(struct mrpc_conn *conn, const struct minirpc_call *call, bool succeeded)
+{
+	conn->calls--;
+	if (call->is_ours)
+		conn->ours--;
+	else if (succeeded)
+		MRPC_COUNT(conn, calls_succeeded, 1);
+	else
+		MRPC_COUNT(conn, calls_failed, 1);
+	if (conn->state == MRPC_CONN_DRAINING && conn->owner != NULL)
+		mrpc_turn_wake(conn->place.turn, conn->owner);
+}
+
 /* The call lets go: cancelled, killed, or its time is over. */
 static void on_detach(void *transport, struct minirpc_call *call)
 {
 	struct mrpc_stream *stream = transport;
 	struct mrpc_conn *conn = stream->conn;
 
-	(void)call;
 	stream->call = NULL;
-	conn->calls--;
-	MRPC_COUNT(conn, calls_failed, 1);
-	if (conn->state == MRPC_CONN_DRAINING && conn->owner != NULL)
-		mrpc_turn_wake(conn->place.turn, conn->owner);
+	count_out(conn, call, false);
 	if (stream->id == 0) { /* never left us */
 		mrpc_stream_free(stream);
 		return;
@@ -117,23 +135,16 @@ void mrpc_stream_attach(struct mrpc_stream *stream, struct minirpc_call *call)
 	call->peer = conn->peer == NULL ? "" : conn->peer;
 	call->certificate = conn->certificate;
 	call->certificate_len = conn->certificate_len;
-	conn->calls++;
-	MRPC_COUNT(conn, calls_started, 1);
+	count_in(conn, call);
 }
 
 static void let_go(struct mrpc_stream *stream, bool succeeded)
 {
-	struct mrpc_conn *conn = stream->conn;
+	const struct minirpc_call *call = stream->call;
 
 	stream->end_waits = false;
 	stream->call = NULL;
-	conn->calls--;
-	if (succeeded)
-		MRPC_COUNT(conn, calls_succeeded, 1);
-	else
-		MRPC_COUNT(conn, calls_failed, 1);
-	if (conn->state == MRPC_CONN_DRAINING && conn->owner != NULL)
-		mrpc_turn_wake(conn->place.turn, conn->owner);
+	count_out(stream->conn, call, succeeded);
 }
 
 void mrpc_stream_end_call(struct mrpc_stream *stream, const struct minirpc_status *status,
