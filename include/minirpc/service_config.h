@@ -80,7 +80,9 @@ struct minirpc_service_config {
 	double token_ratio;                /* above 0; three decimals count */
 	const char *load_balancing;        /* "round_robin", see balancer.h; NULL: pick_first */
 	const char *load_balancing_config; /* its JSON object; NULL: {} */
-	const char *health_service;        /* healthCheckConfig.serviceName; NULL: none */
+	/* healthCheckConfig.serviceName: servers are asked whether it serves, but not under
+	 * pick_first [H-4]; "": the server as a whole; NULL: nobody asks. */
+	const char *health_service;
 	/* connectionScaling: when a server allows no more calls on the connections to it, another
 	 * one is made, up to this number [B-5] and the channel's option of that name; 0: 1. */
 	unsigned max_connections_per_subchannel;

@@ -90,7 +90,14 @@ static int serve(minirpc_server *server, struct doctor *doctor)
 int doctors_try_open(struct fleet *fleet, const char *list, const char *without,
 		     const struct minirpc_channel_options *options)
 {
-	int r = fleet_try_open(fleet, list, options);
+	return doctors_try_open_on(fleet, list, without, NULL, options);
+}
+
+int doctors_try_open_on(struct fleet *fleet, const char *list, const char *without,
+			const struct minirpc_server_options *server,
+			const struct minirpc_channel_options *options)
+{
+	int r = fleet_try_open_on(fleet, list, server, options);
 
 	memset(doctors, 0, sizeof doctors);
 	for (unsigned i = 1; r == 0 && i <= FLEET_MAX; i++) {

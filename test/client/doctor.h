@@ -27,6 +27,9 @@ extern struct doctor doctors[FLEET_MAX + 1];
 /* Forgets all; opens a fleet in which each server has a doctor who says SERVING, but those in `without` ("23"). */
 int doctors_try_open(struct fleet *fleet, const char *list, const char *without,
 		     const struct minirpc_channel_options *options);
+int doctors_try_open_on(struct fleet *fleet, const char *list, const char *without,
+			const struct minirpc_server_options *server,
+			const struct minirpc_channel_options *options);
 
 /* To the Watch that is open. */
 void doctor_says(unsigned number, int status);

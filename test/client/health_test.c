@@ -553,6 +553,52 @@ START_TEST(H_4_a_server_that_leaves_the_list_is_let_go_of)
 }
 END_TEST
 
+/* [B-5]: two of the three streams that a connection may have are left for calls. */
+START_TEST(H_4_of_several_connections_the_oldest_is_asked)
+{
+	static const char config[] =
+		"{\"connectionScaling\":{\"maxConnectionsPerSubchannel\":2},"
+		"\"loadBalancingConfig\":[{"
+		"\"round_robin\":{}}],\"healthCheckConfig\":{\"serviceName\":\"s\"}}";
+	struct probe probes[3] = { 0 };
+	minirpc_conn *oldest;
+
+	ck_assert_int_eq(
+		doctors_try_open_on(
+			&fleet, "1", "",
+			&(struct minirpc_server_options){ .limits.max_streams = 3 },
+			&(struct minirpc_channel_options){ .service_config_json = config }),
+		0);
+	connect_all();
+	oldest = fleet.pipes[0].client.conn;
+	for (unsigned i = 0; i < 3; i++) {
+		probe_call(&probes[i], fleet.channel, &chat, NULL);
+		ck_assert_int_eq(minirpc_call_send(probes[i].call, "a", 1), 0);
+		fleet_settle(&fleet);
+		ck_assert_uint_eq(probes[i].messages, 1);
+		ck_assert_uint_eq(fleet_connections(&fleet, 1), i < 2 ? 1 : 2);
+	}
+	ck_assert_uint_eq(doctors[1].asked, 1);
+
+	doctors[1].says = SILENT;
+	fleet.pipes[0].client.conn = NULL;
+	minirpc_conn_close(oldest);
+	minirpc_conn_close(fleet.pipes[0].server.conn);
+	fleet.pipes[0].server.conn = NULL;
+	fleet_settle(&fleet);
+	ck_assert_uint_eq(probes[0].ends + probes[1].ends, 2);
+	ck_assert_uint_eq(probes[2].ends, 0);
+	ck_assert_uint_eq(doctors[1].asked, 2); /* on the one that is left */
+	ck_assert_uint_eq(fleet.dials, 2);
+	ck_assert_int_eq(fleet_state(&fleet), MINIRPC_CONNECTING);
+	says(1, SERVING);
+	ck_assert_str_eq(who(), "1");
+	ck_assert_int_eq(minirpc_call_end(probes[2].call, NULL), 0);
+	fleet_settle(&fleet);
+	ck_assert_int_eq(probes[2].code, MINIRPC_OK);
+}
+END_TEST
+
 /* ---- Who looks ---- */
 
 START_TEST(H_4_pick_first_does_not_ask)
@@ -791,6 +837,7 @@ Suite *suite(void)
 	tcase_add_test(t, H_4_an_unhealthy_server_that_is_lost_counts_as_failed_until_it_is_ready);
 	tcase_add_test(t, H_4_goaway_cancels_the_watch_and_nothing_else);
 	tcase_add_test(t, H_4_a_server_that_leaves_the_list_is_let_go_of);
+	tcase_add_test(t, H_4_of_several_connections_the_oldest_is_asked);
 	tcase_add_test(t, H_4_pick_first_does_not_ask);
 	tcase_add_test(t, H_4_without_a_name_nobody_asks);
 	tcase_add_test(t, H_4_a_connection_that_two_policies_share_is_healthy_for_one_of_them_only);
