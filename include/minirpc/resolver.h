@@ -43,7 +43,7 @@ struct minirpc_endpoint {
 };
 
 struct minirpc_resolver_result {
-	/* 1000 at most; none: the name is good, but has no servers, and the channel cannot be
+	/* 1000 at most, with 4096 addresses in all; none: the name is good, but has no servers, and the channel cannot be
 	 * READY. */
 	const struct minirpc_endpoint *endpoints;
 	size_t endpoint_count;

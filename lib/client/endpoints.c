@@ -11,7 +11,7 @@
 
 #define SERVER_NAME_MAX 255u
 
-static int check_addresses(const struct minirpc_endpoint *endpoint, size_t at,
+static int check_addresses(const struct minirpc_endpoint *endpoint, size_t at, size_t *total,
 			   char error[MRPC_ENDPOINTS_ERROR])
 {
 	struct mrpc_address address;
@@ -32,9 +32,13 @@ static int check_addresses(const struct minirpc_endpoint *endpoint, size_t at,
 				return -EINVAL;
 			}
 		}
-	if (count > 0)
+	*total += count;
+	if (count > 0 && *total <= MRPC_ADDRESSES_MAX)
 		return 0;
-	snprintf(error, MRPC_ENDPOINTS_ERROR, "endpoint %zu has no address", at);
+	if (count > 0)
+		snprintf(error, MRPC_ENDPOINTS_ERROR, "more than %u addresses", MRPC_ADDRESSES_MAX);
+	else
+		snprintf(error, MRPC_ENDPOINTS_ERROR, "endpoint %zu has no address", at);
 	return -EINVAL;
 }
 
@@ -51,6 +55,7 @@ static bool is_server_name(const char *name)
 int mrpc_endpoints_check(const struct minirpc_endpoint *endpoints, size_t count,
 			 char error[MRPC_ENDPOINTS_ERROR])
 {
+	size_t total = 0;
 	int r;
 
 	if (count > MRPC_ENDPOINTS_MAX) {
@@ -63,7 +68,7 @@ int mrpc_endpoints_check(const struct minirpc_endpoint *endpoints, size_t count,
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < count; i++) {
-		r = check_addresses(&endpoints[i], i, error);
+		r = check_addresses(&endpoints[i], i, &total, error);
 		if (r < 0)
 			return r;
 		if (endpoints[i].server_name != NULL && !is_server_name(endpoints[i].server_name)) {

@@ -13,6 +13,7 @@
 
 #define MRPC_ENDPOINTS_MAX 1000u        /* of a result */
 #define MRPC_ENDPOINT_ADDRESSES_MAX 32u /* of an endpoint */
+#define MRPC_ADDRESSES_MAX 4096u        /* of all of them: pick_first compares each with each */
 #define MRPC_ENDPOINTS_ERROR 200u
 #define MRPC_RESOLUTION_INTERVAL MINIRPC_S(30) /* between two look-ups [L-2] */
 

@@ -304,7 +304,8 @@ START_TEST(nonsense_is_refused_whole)
 		"",        "a.org:1",      "10.0.0.1:0",      "10.0.0.1:x",   "unix:",
 		"vsock:1", "ipv4:[::1]:1", "ipv6:10.0.0.1:1", "[10.0.0.1]:1", "10.0.0.1:65536"
 	};
-	const char *many[MRPC_ENDPOINT_ADDRESSES_MAX + 2] = { NULL };
+	const char *many[MRPC_ENDPOINT_ADDRESSES_MAX + 2] = { NULL }, *const one[] = { "10.0.0.2:1",
+										       NULL };
 	static struct minirpc_endpoint endpoints[MRPC_ENDPOINTS_MAX + 1];
 	struct minirpc_resolver_result result = { .endpoints = endpoints };
 
@@ -322,7 +323,7 @@ START_TEST(nonsense_is_refused_whole)
 	for (size_t i = 0; i < MRPC_ENDPOINT_ADDRESSES_MAX; i++)
 		many[i] = "10.0.0.1:1";
 	for (size_t i = 0; i < MRPC_ENDPOINTS_MAX + 1; i++)
-		endpoints[i].addresses = many;
+		endpoints[i].addresses = i == 0 ? many : one;
 	result.endpoint_count = MRPC_ENDPOINTS_MAX;
 	ck_assert_int_eq(minirpc_resolving_push(own.to, &result), 0);
 	ck_assert_uint_eq(told.endpoints, MRPC_ENDPOINTS_MAX);
@@ -577,6 +578,26 @@ START_TEST(a_list_of_a_thousand_is_taken_and_one_more_is_not)
 }
 END_TEST
 
+START_TEST(lists_of_4096_addresses_are_taken_and_one_more_is_not)
+{
+	const char *addresses[33] = { NULL }, *const one[] = { "1.2.3.4:5", NULL };
+	struct minirpc_endpoint endpoints[129];
+
+	for (size_t i = 0; i < 32; i++)
+		addresses[i] = "1.2.3.4:5";
+	for (size_t i = 0; i < 128; i++)
+		endpoints[i] = (struct minirpc_endpoint){ .addresses = addresses };
+	endpoints[128] = (struct minirpc_endpoint){ .addresses = one };
+	ck_assert_int_eq(try_open("list:cache"), 0);
+	mrpc_resolving_start(&told.resolving);
+	settle();
+	ck_assert_int_eq(mrpc_resolving_set_list(&told.resolving, endpoints, 128), 0);
+	ck_assert_uint_eq(told.endpoints, 128);
+	ck_assert_int_eq(mrpc_resolving_set_list(&told.resolving, endpoints, 129), -EINVAL);
+	ck_assert_uint_eq(told.endpoints, 128);
+}
+END_TEST
+
 START_TEST(a_list_is_what_the_program_sets)
 {
 	const char *const one[] = { "10.0.0.1:1", "[::1]:1", NULL }, *const two[] = { "10.0.0.2:1",
@@ -684,6 +705,7 @@ Suite *suite(void)
 	tcase_add_test(all, a_list_that_found_no_memory_is_asked_for_again);
 	tcase_add_test(all, each_address_of_a_target_is_an_endpoint);
 	tcase_add_test(all, a_list_of_a_thousand_is_taken_and_one_more_is_not);
+	tcase_add_test(all, lists_of_4096_addresses_are_taken_and_one_more_is_not);
 	tcase_add_test(all, a_list_is_what_the_program_sets);
 	tcase_add_test(all, other_targets_have_no_list_to_set);
 	tcase_add_test(all, every_allocation_may_fail);
