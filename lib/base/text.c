@@ -135,6 +135,17 @@ char *mrpc_format(const char *format, ...)
 	return text;
 }
 
+int mrpc_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 bool mrpc_parse_u32(const char *text, size_t len, uint32_t *ret)
 {
 	uint64_t value = 0;

@@ -27,6 +27,9 @@ char *mrpc_strndup(const char *s, size_t len); /* NUL added */
  * without strerror's hidden buffer. Never NULL. */
 const char *mrpc_error_text(int error);
 
+/* Of one hexadecimal digit of either case: 0 to 15, or -1. */
+int mrpc_hex_value(char c);
+
 /* A decimal number of 1 to 10 digits, nothing else. */
 bool mrpc_parse_u32(const char *text, size_t len, uint32_t *ret);
 

@@ -13,17 +13,6 @@
 #define TEXT_MAX 1024u
 #define NO_PROXY_MAX 4096u
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* RFC 7617: no control characters. Returns the length, or -EINVAL. */
 static int decode(char *to, const char *text, size_t len)
 {
@@ -33,9 +22,10 @@ static int decode(char *to, const char *text, size_t len)
 		char c = text[i];
 
 		if (c == '%') {
-			if (len - i < 3 || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0)
+			if (len - i < 3 || mrpc_hex_value(text[i + 1]) < 0 ||
+			    mrpc_hex_value(text[i + 2]) < 0)
 				return -EINVAL;
-			c = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+			c = (char)(mrpc_hex_value(text[i + 1]) * 16 + mrpc_hex_value(text[i + 2]));
 			i += 2;
 		}
 		if ((unsigned char)c < 0x20 || c == 0x7F)

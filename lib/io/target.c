@@ -25,17 +25,6 @@
 #define LABEL_MAX_LEN 63u
 #define ADDRESSES_MAX 1000u /* of a list; as of a resolver's */
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Decodes %XX in place. What is no escape stays as it is, so that "%eth0" and "100%" may be
  * written. A NUL has no place in a name or path. */
 static int percent_decode(char *text)
@@ -43,8 +32,8 @@ static int percent_decode(char *text)
 	char *to = text;
 
 	for (const char *at = text; *at != '\0'; at++) {
-		if (at[0] == '%' && hex(at[1]) >= 0 && hex(at[2]) >= 0) {
-			*to = (char)(hex(at[1]) * 16 + hex(at[2]));
+		if (at[0] == '%' && mrpc_hex_value(at[1]) >= 0 && mrpc_hex_value(at[2]) >= 0) {
+			*to = (char)(mrpc_hex_value(at[1]) * 16 + mrpc_hex_value(at[2]));
 			if (*to++ == '\0')
 				return -EINVAL;
 			at += 2;

@@ -5,6 +5,8 @@
  * would end a C string early, becomes '?'. */
 #include "wire/percent.h"
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,18 +51,6 @@ size_t mrpc_percent_encode(char *out, const char *text, size_t len)
 	return n;
 }
 
-/* 0 to 15, or -1. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 static size_t unescape(char *out, const char *text, size_t len)
 {
 	size_t n = 0, i = 0;
@@ -69,8 +59,8 @@ static size_t unescape(char *out, const char *text, size_t len)
 		int high, low;
 
 		if (text[i] == '%' && len - i >= 3) {
-			high = hex_value(text[i + 1]);
-			low = hex_value(text[i + 2]);
+			high = mrpc_hex_value(text[i + 1]);
+			low = mrpc_hex_value(text[i + 2]);
 			if (high >= 0 && low >= 0) {
 				out[n++] = (char)(high << 4 | low);
 				i += 3;
