@@ -5,7 +5,7 @@
 #include "client/pair.h"
 #include "run_suite.h"
 
-#include "world/alloc_fail.h"
+#include "world/alloc_sweep.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -121,41 +121,27 @@ static size_t socket_story(size_t n, bool forever)
 	return alloc_refused();
 }
 
-/* Returns how many allocations the story takes when none fails. */
-static size_t sweep(size_t (*story)(size_t n, bool forever), bool forever)
-{
-	size_t n = 0, live = alloc_live(), refused;
-
-	do {
-		n++;
-		refused = story(n, forever);
-		alloc_fail_at(0, false);
-		ck_assert_msg(alloc_live() == live, "leaked when allocation %zu failed", n);
-	} while (refused > 0);
-	return n;
-}
-
 START_TEST(over_a_pipe_one_allocation_may_fail)
 {
-	ck_assert_uint_gt(sweep(pipe_story, false), 50);
+	ck_assert_uint_gt(alloc_sweep(pipe_story, false), 50);
 }
 END_TEST
 
 START_TEST(over_a_pipe_all_allocations_may_fail)
 {
-	ck_assert_uint_gt(sweep(pipe_story, true), 50);
+	ck_assert_uint_gt(alloc_sweep(pipe_story, true), 50);
 }
 END_TEST
 
 START_TEST(over_a_socket_one_allocation_may_fail)
 {
-	ck_assert_uint_gt(sweep(socket_story, false), 50);
+	ck_assert_uint_gt(alloc_sweep(socket_story, false), 50);
 }
 END_TEST
 
 START_TEST(over_a_socket_all_allocations_may_fail)
 {
-	ck_assert_uint_gt(sweep(socket_story, true), 50);
+	ck_assert_uint_gt(alloc_sweep(socket_story, true), 50);
 }
 END_TEST
 

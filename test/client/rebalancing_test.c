@@ -4,7 +4,7 @@
 #include "client/fleet.h"
 #include "run_suite.h"
 
-#include "world/alloc_fail.h"
+#include "world/alloc_sweep.h"
 
 #include <errno.h>
 #include <string.h>
@@ -127,27 +127,15 @@ static size_t story(size_t n, bool forever)
 	return refused;
 }
 
-static size_t sweep(bool forever)
-{
-	size_t n = 0, live = alloc_live(), refused;
-
-	do {
-		n++;
-		refused = story(n, forever);
-		ck_assert_msg(alloc_live() == live, "leaked when allocation %zu failed", n);
-	} while (refused > 0);
-	return n;
-}
-
 START_TEST(one_allocation_may_fail)
 {
-	ck_assert_uint_gt(sweep(false), 100);
+	ck_assert_uint_gt(alloc_sweep(story, false), 100);
 }
 END_TEST
 
 START_TEST(all_allocations_may_fail)
 {
-	ck_assert_uint_gt(sweep(true), 100);
+	ck_assert_uint_gt(alloc_sweep(story, true), 100);
 }
 END_TEST
 
