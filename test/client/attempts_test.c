@@ -14,50 +14,16 @@
 static struct pair pair;
 static struct probe probe;
 
-static const struct minirpc_retry_policy policy = {
-	.max_attempts = 4,
-	.initial_backoff = MINIRPC_MS(100),
-	.max_backoff = MINIRPC_S(1),
-	.backoff_multiplier = 2,
-	.codes = MINIRPC_CODE(MINIRPC_UNAVAILABLE) | MINIRPC_CODE(MINIRPC_ABORTED),
-};
-
-/* Fails so often as there are entries before the OK. */
-#define FAILURE                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_UNAVAILABLE                                                        \
-	}
-#define SUCCESS                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_OK                                                                 \
-	}
-
 static void open_with(const struct minirpc_retry_policy *retry, double max_tokens,
 		      const struct minirpc_channel_options *more)
 {
-	struct minirpc_channel_options options = { 0 };
-
-	if (pair.loop != NULL)
-		pair_close(&pair);
-	if (more != NULL)
-		options = *more;
-	options.service_config = &(struct minirpc_service_config){
-		.methods = &(struct minirpc_method_config){ .service = "t.F", .retry = retry },
-		.method_count = 1,
-		.max_tokens = max_tokens,
-		.token_ratio = max_tokens > 0 ? 0.5 : 0,
-	};
-	pair_open(&pair, NULL, &options);
-	flaky_serve(pair.server);
-	mrpc_channel_seed(pair.channel, 1);
-	pair_connect(&pair);
-	pair_settle(&pair);
+	flaky_open(&pair, retry, NULL, max_tokens, more);
 	probe = (struct probe){ 0 };
 }
 
 static void setup(void)
 {
-	open_with(&policy, 0, NULL);
+	open_with(&flaky_policy, 0, NULL);
 }
 
 static void teardown(void)
@@ -126,7 +92,7 @@ END_TEST
 START_TEST(a_server_that_cannot_be_reached_fails_attempts)
 {
 	struct minirpc_service_config config = {
-		.methods = &(struct minirpc_method_config){ .retry = &policy },
+		.methods = &(struct minirpc_method_config){ .retry = &flaky_policy },
 		.method_count = 1,
 	};
 	minirpc_channel *channel;
@@ -183,7 +149,7 @@ static void refuse(void)
 /* [P3] */
 START_TEST(R_4_a_transparent_retry_counts_for_nothing)
 {
-	open_with(&policy, 10, NULL);
+	open_with(&flaky_policy, 10, NULL);
 	pair.client.held = true;
 	flaky_begin((const struct flaky_step[]){ FAILURE, FAILURE, FAILURE, SUCCESS });
 	probe.on_end = note_attempts;

@@ -2,8 +2,10 @@
 #include "client/flaky.h"
 
 #include "call/call.h"
+#include "client/channel.h"
 
 #include <check.h>
+#include <minirpc/minirpc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,4 +135,37 @@ int flaky_try_serve(minirpc_server *server)
 void flaky_serve(minirpc_server *server)
 {
 	ck_assert_int_eq(flaky_try_serve(server), 0);
+}
+
+const struct minirpc_retry_policy flaky_policy = {
+	.max_attempts = 4,
+	.initial_backoff = MINIRPC_MS(100),
+	.max_backoff = MINIRPC_S(1),
+	.backoff_multiplier = 2,
+	.codes = MINIRPC_CODE(MINIRPC_UNAVAILABLE) | MINIRPC_CODE(MINIRPC_ABORTED),
+};
+
+void flaky_open(struct pair *pair, const struct minirpc_retry_policy *retry,
+		const struct minirpc_hedging_policy *hedging, double max_tokens,
+		const struct minirpc_channel_options *more)
+{
+	struct minirpc_channel_options options = { 0 };
+
+	if (pair->loop != NULL)
+		pair_close(pair);
+	if (more != NULL)
+		options = *more;
+	options.service_config = &(struct minirpc_service_config){
+		.methods = &(struct minirpc_method_config){ .service = "t.F",
+							    .retry = retry,
+							    .hedging = hedging },
+		.method_count = 1,
+		.max_tokens = max_tokens,
+		.token_ratio = max_tokens > 0 ? 0.5 : 0,
+	};
+	pair_open(pair, NULL, &options);
+	flaky_serve(pair->server);
+	mrpc_channel_seed(pair->channel, 1);
+	pair_connect(pair);
+	pair_settle(pair);
 }

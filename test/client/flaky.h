@@ -5,6 +5,8 @@
 
 #include "client/pair.h"
 
+#include <minirpc/service_config.h>
+
 /* What the handler does with one attempt. */
 struct flaky_step {
 	enum minirpc_code code; /* OK: echoes what it got, joined by commas */
@@ -35,6 +37,25 @@ struct flaky {
 
 extern struct flaky flaky;
 extern const struct minirpc_method flaky_unary, flaky_stream, flaky_safe;
+
+/* Steps of a list: fails so often as there are entries before the OK. */
+#define FAILURE                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_UNAVAILABLE                                                        \
+	}
+#define SUCCESS                                                                                    \
+	{                                                                                          \
+		.code = MINIRPC_OK                                                                 \
+	}
+
+/* Four attempts, 100 ms to 1 s between them, for UNAVAILABLE and ABORTED. */
+extern const struct minirpc_retry_policy flaky_policy;
+
+/* A pair, connected, in place of the one that was. Its channel has one of the policies (the other is NULL) for
+ * "/t.F/...", and this throttle (max_tokens 0: none; its ratio is 0.5). `more` may be NULL. */
+void flaky_open(struct pair *pair, const struct minirpc_retry_policy *retry,
+		const struct minirpc_hedging_policy *hedging, double max_tokens,
+		const struct minirpc_channel_options *more);
 
 /* Zeroes what was seen; `steps` are for the next attempts, in their order. */
 void flaky_begin(const struct flaky_step *steps);

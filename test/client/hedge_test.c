@@ -20,37 +20,12 @@ static struct minirpc_hedging_policy policy;
 	{                                                                                          \
 		.hangs = true                                                                      \
 	}
-#define FAILURE                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_UNAVAILABLE                                                        \
-	}
-#define SUCCESS                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_OK                                                                 \
-	}
-
 static const struct flaky_step all_hang[] = { HANG, HANG, HANG, HANG, HANG, HANG, HANG, HANG };
 static const struct flaky_step failure = FAILURE, success = SUCCESS;
 
 static void open_with(double max_tokens, const struct minirpc_channel_options *more)
 {
-	struct minirpc_channel_options options = { 0 };
-
-	if (pair.loop != NULL)
-		pair_close(&pair);
-	if (more != NULL)
-		options = *more;
-	options.service_config = &(struct minirpc_service_config){
-		.methods = &(struct minirpc_method_config){ .service = "t.F", .hedging = &policy },
-		.method_count = 1,
-		.max_tokens = max_tokens,
-		.token_ratio = max_tokens > 0 ? 0.5 : 0,
-	};
-	pair_open(&pair, NULL, &options);
-	flaky_serve(pair.server);
-	mrpc_channel_seed(pair.channel, 1);
-	pair_connect(&pair);
-	pair_settle(&pair);
+	flaky_open(&pair, NULL, &policy, max_tokens, more);
 	probe = (struct probe){ 0 };
 }
 

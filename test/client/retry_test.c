@@ -15,50 +15,16 @@
 static struct pair pair;
 static struct probe probe;
 
-static const struct minirpc_retry_policy policy = {
-	.max_attempts = 4,
-	.initial_backoff = MINIRPC_MS(100),
-	.max_backoff = MINIRPC_S(1),
-	.backoff_multiplier = 2,
-	.codes = MINIRPC_CODE(MINIRPC_UNAVAILABLE) | MINIRPC_CODE(MINIRPC_ABORTED),
-};
-
-/* Fails so often as there are entries before the OK. */
-#define FAILURE                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_UNAVAILABLE                                                        \
-	}
-#define SUCCESS                                                                                    \
-	{                                                                                          \
-		.code = MINIRPC_OK                                                                 \
-	}
-
 static void open_with(const struct minirpc_retry_policy *retry, double max_tokens,
 		      const struct minirpc_channel_options *more)
 {
-	struct minirpc_channel_options options = { 0 };
-
-	if (pair.loop != NULL)
-		pair_close(&pair);
-	if (more != NULL)
-		options = *more;
-	options.service_config = &(struct minirpc_service_config){
-		.methods = &(struct minirpc_method_config){ .service = "t.F", .retry = retry },
-		.method_count = 1,
-		.max_tokens = max_tokens,
-		.token_ratio = max_tokens > 0 ? 0.5 : 0,
-	};
-	pair_open(&pair, NULL, &options);
-	flaky_serve(pair.server);
-	mrpc_channel_seed(pair.channel, 1);
-	pair_connect(&pair);
-	pair_settle(&pair);
+	flaky_open(&pair, retry, NULL, max_tokens, more);
 	probe = (struct probe){ 0 };
 }
 
 static void setup(void)
 {
-	open_with(&policy, 0, NULL);
+	open_with(&flaky_policy, 0, NULL);
 }
 
 static void teardown(void)
@@ -113,7 +79,7 @@ static void pass(minirpc_time span)
 START_TEST(R_2_each_wait_is_longer_and_within_its_jitter_up_to_the_cap)
 {
 	const struct flaky_step steps[] = { FAILURE, FAILURE, FAILURE, FAILURE, FAILURE, SUCCESS };
-	struct minirpc_retry_policy six = policy;
+	struct minirpc_retry_policy six = flaky_policy;
 
 	six.max_attempts = 6;
 	six.max_backoff = MINIRPC_MS(300);
@@ -144,7 +110,7 @@ START_TEST(R_2_the_jitter_reaches_from_four_to_six_fifths)
 	for (int i = 0; i < 10000; i++) {
 		minirpc_time at;
 		struct minirpc_metadata none = { 0 };
-		struct minirpc_retry_policy one = policy;
+		struct minirpc_retry_policy one = flaky_policy;
 
 		one.initial_backoff = span;
 		plan = (struct mrpc_retry_plan){ .policy = &one, .attempts = 1 };
@@ -184,7 +150,7 @@ START_TEST(a_retry_does_not_begin_a_nanosecond_before_its_time)
 {
 	const struct flaky_step steps[] = { FAILURE, SUCCESS };
 	uint64_t seed = 7;
-	minirpc_time span = mrpc_jitter(&seed, policy.initial_backoff);
+	minirpc_time span = mrpc_jitter(&seed, flaky_policy.initial_backoff);
 
 	mrpc_channel_seed(pair.channel, 7);
 	call(steps);
@@ -199,7 +165,7 @@ END_TEST
 START_TEST(a_policy_of_extremes_waits_no_longer_than_its_cap)
 {
 	const struct flaky_step steps[] = { FAILURE, FAILURE, FAILURE, SUCCESS };
-	struct minirpc_retry_policy wild = policy;
+	struct minirpc_retry_policy wild = flaky_policy;
 
 	wild.backoff_multiplier = 1e300;
 	wild.max_backoff = MINIRPC_MS(500);
@@ -298,13 +264,13 @@ START_TEST(a_channel_may_forbid_retries_and_lower_their_number)
 {
 	const struct flaky_step steps[] = { FAILURE, FAILURE, SUCCESS };
 
-	open_with(&policy, 0, &(struct minirpc_channel_options){ .no_retry = true });
+	open_with(&flaky_policy, 0, &(struct minirpc_channel_options){ .no_retry = true });
 	call(steps);
 	pass(MINIRPC_S(5));
 	ck_assert_uint_eq(flaky.count, 1);
 	ck_assert_int_eq(probe.code, MINIRPC_UNAVAILABLE);
 
-	open_with(&policy, 0, &(struct minirpc_channel_options){ .max_attempts = 2 });
+	open_with(&flaky_policy, 0, &(struct minirpc_channel_options){ .max_attempts = 2 });
 	call(steps);
 	pass(MINIRPC_S(5));
 	ck_assert_uint_eq(flaky.count, 2);
@@ -316,7 +282,7 @@ START_TEST(retry_safe_is_for_methods_marked_safe_only)
 {
 	const struct flaky_step steps[] = { FAILURE, SUCCESS };
 
-	open_with(NULL, 0, &(struct minirpc_channel_options){ .retry_safe = &policy });
+	open_with(NULL, 0, &(struct minirpc_channel_options){ .retry_safe = &flaky_policy });
 	call(steps);
 	pass(MINIRPC_S(1));
 	ck_assert_uint_eq(flaky.count, 1);
@@ -339,7 +305,7 @@ START_TEST(R_5_pushback_is_exact_and_the_backoff_begins_anew)
 		FAILURE, FAILURE, { .code = MINIRPC_UNAVAILABLE, .pushback = "777" },
 		FAILURE, SUCCESS,
 	};
-	struct minirpc_retry_policy five = policy;
+	struct minirpc_retry_policy five = flaky_policy;
 
 	five.max_attempts = 5;
 	open_with(&five, 0, NULL);
@@ -488,7 +454,7 @@ START_TEST(R_3_what_overflows_the_replay_buffer_commits)
 
 	memset(big, 'x', 1000);
 	for (size_t over = 0; over < 2; over++) {
-		open_with(&policy, 0, &(struct minirpc_channel_options){ .max_replay = 1000 });
+		open_with(&flaky_policy, 0, &(struct minirpc_channel_options){ .max_replay = 1000 });
 		flaky_begin(steps);
 		probe_call(&probe, pair.channel, &flaky_stream, NULL);
 		ck_assert_int_eq(minirpc_call_send(probe.call, big, 1000 + over), 0);
@@ -510,7 +476,7 @@ START_TEST(R_3_a_channel_keeps_no_more_than_its_total)
 	const struct flaky_step step = FAILURE;
 
 	/* a message weighs its prefix too */
-	open_with(&policy, 0, &(struct minirpc_channel_options){ .max_replay_total = 2 * 105 });
+	open_with(&flaky_policy, 0, &(struct minirpc_channel_options){ .max_replay_total = 2 * 105 });
 	flaky_begin(steps);
 	for (int i = 0; i < 3; i++) {
 		char text[100] = { 0 };
@@ -544,7 +510,7 @@ END_TEST
 
 START_TEST(a_compressed_request_is_sent_again_as_it_was)
 {
-	open_with(&policy, 0, &(struct minirpc_channel_options){ .compression = "gzip" });
+	open_with(&flaky_policy, 0, &(struct minirpc_channel_options){ .compression = "gzip" });
 	call((const struct flaky_step[]){ FAILURE, SUCCESS });
 	pass(MINIRPC_S(1));
 	ck_assert_int_eq(probe.code, MINIRPC_OK);
@@ -560,7 +526,7 @@ START_TEST(R_7_retries_stop_when_the_bucket_is_half_empty_and_come_back_with_suc
 	const struct flaky_step failures[] = { FAILURE, FAILURE, FAILURE, FAILURE, SUCCESS };
 	const struct flaky_step success[] = { SUCCESS };
 
-	open_with(&policy, 4, NULL);
+	open_with(&flaky_policy, 4, NULL);
 	call(failures); /* 4, 3, and at 2 there is no further attempt */
 	pass(MINIRPC_S(2));
 	ck_assert_uint_eq(flaky.count, 2);
@@ -585,7 +551,7 @@ END_TEST
 
 START_TEST(R_7_what_costs_a_token)
 {
-	open_with(&policy, 1000, NULL);
+	open_with(&flaky_policy, 1000, NULL);
 	call((const struct flaky_step[]){ { .code = MINIRPC_INTERNAL }, SUCCESS });
 	ck_assert_uint_eq(pair.channel->throttle.tokens, 1000000); /* the request's own fault */
 	call((const struct flaky_step[]){ { .code = MINIRPC_INTERNAL, .pushback = "-1" },
